@@ -1,0 +1,59 @@
+# `make` alone lists what there is. Every target makes .venv itself, once, from the hash-pinned list.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SERVICES := shared collector api simulator deploy
+CODE := $(SERVICES) tests benchmarks
+GROUPS := collector api simulator local
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv run demo test check format bench requirements env-example clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv: .venv/complete ## make the virtual environment, from requirements/development.txt
+
+.venv/complete: requirements/development.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Minutebook needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing Minutebook's packages into .venv, about half a minute."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/development.txt
+	@touch $@
+
+run: .venv ## run everything on this machine, live from Binance
+	@exec $(BIN)/python -m deploy.local run
+
+demo: .venv ## run everything on this machine against the simulator, offline
+	@exec $(BIN)/python -m deploy.local demo
+
+test: .venv ## run all tests; TESTS="tests/unit -k klines" runs some
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: .venv ## format, lint, types, import rules
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv ## put the code into its format
+	@$(BIN)/ruff check --quiet --fix $(CODE) || true
+	@$(BIN)/ruff format $(CODE)
+
+bench: .venv ## run the benchmarks, with their ratios
+	@$(BIN)/python -m benchmarks
+
+requirements: .venv ## compile pyproject's groups into the hash-pinned lists
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header \
+		--group pyproject.toml:development --output-file requirements/development.txt
+	@for group in $(GROUPS); do \
+		$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header \
+			--constraint requirements/development.txt --group pyproject.toml:$$group --output-file requirements/$$group.txt; \
+	done
+
+env-example: .venv ## write .env.example from the settings classes
+	@$(BIN)/python -m deploy.env_example > .env.example
+
+clean: ## remove .venv and the tools' caches; the record in .minutebook stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
