@@ -1,0 +1,1 @@
+"""What two or more of Minutebook's parts need; imports none of them."""

@@ -1,0 +1,98 @@
+"""Instants as people and programs write them: RFC 3339, a date, epoch milliseconds, or a duration before now.
+
+Everything inside Minutebook is an aware UTC `datetime`; this module is the only way in and out of text.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_ISO = re.compile(
+    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII | re.IGNORECASE
+)
+# 1973 in milliseconds is 1e11, and 1e11 seconds is the year 5138: below it a number can only be seconds by mistake.
+_SMALLEST_MILLISECONDS = 100_000_000_000
+_EARLIEST = datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `90s`, `15m`, `24h`, `7d` or `2w`; raises ValueError with a sentence for anything else."""
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"'{text}' is not a duration such as 90s, 15m, 24h, 7d or 2w")
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError as error:
+        raise ValueError(f"'{text}' is longer than any record") from error
+
+
+def parse_instant(text: str, now: datetime) -> datetime:
+    """Read an instant, or a duration before `now`; a time without a zone is UTC.
+
+    Raises ValueError with a sentence that says what would be understood.
+    """
+    if _INTEGER.fullmatch(text):
+        milliseconds = int(text)
+        if abs(milliseconds) < _SMALLEST_MILLISECONDS:
+            raise ValueError(
+                f"'{text}' looks like seconds; give milliseconds since 1970 ({milliseconds}000) or RFC 3339"
+            )
+        return _checked(text, milliseconds)
+    if _DURATION.fullmatch(text):
+        try:
+            return now - parse_duration(text)
+        except OverflowError as error:
+            raise ValueError(f"'{text}' reaches back before the first year") from error
+    if _ISO.fullmatch(text):
+        try:
+            instant = datetime.fromisoformat(text.upper())
+        except ValueError as error:
+            raise ValueError(f"'{text}' is not a time: {error}") from error
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=UTC)
+        if not _EARLIEST <= instant <= _LATEST:
+            raise ValueError(f"'{text}' lies outside the years that can be asked for")
+        return instant.astimezone(UTC)
+    raise ValueError(f"'{text}' is not a time such as 2026-11-22T12:34:00Z, 2026-11-22, 1795350840000 (ms) or 24h")
+
+
+def _checked(text: str, milliseconds: int) -> datetime:
+    try:
+        instant = from_milliseconds(milliseconds)
+    except OverflowError as error:
+        raise ValueError(f"'{text}' is beyond any date") from error
+    if not _EARLIEST <= instant <= _LATEST:
+        raise ValueError(f"'{text}' lies outside the years that can be asked for; are these milliseconds?")
+    return instant
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """Milliseconds since 1970 as an aware UTC datetime, exact."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_milliseconds(instant: datetime) -> int:
+    """An aware datetime as whole milliseconds since 1970, rounded down."""
+    return (instant - EPOCH) // timedelta(milliseconds=1)
+
+
+def to_text(instant: datetime) -> str:
+    """An aware datetime as RFC 3339 UTC with a `Z`, with a fraction only where it has one."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def utc_now() -> datetime:
+    """Now, by the machine's clock."""
+    return datetime.now(UTC)
+
+
+def floor_minute(instant: datetime) -> datetime:
+    """The start of the minute that holds `instant`."""
+    return instant.replace(second=0, microsecond=0)

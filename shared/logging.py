@@ -1,0 +1,51 @@
+"""Logs: an event with fields, a line each, to stdout; for people on a terminal, JSON for machines."""
+
+import logging
+import sys
+from typing import Any, Literal, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+Format = Literal["console", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def configure_logging(service: str, level: Level = "info", log_format: Format | None = None) -> None:
+    """Set the process's logging up once, at its start; the standard library's records (uvicorn's, asyncio's) join in.
+
+    Without a format: console on a terminal, else JSON.
+    """
+    to_terminal = sys.stdout.isatty() if log_format is None else log_format == "console"
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        if to_terminal
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return the logger of a module; it takes an event name and fields."""
+    return cast("FilteringBoundLogger", cast("Any", structlog.get_logger(name)))
