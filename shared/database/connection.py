@@ -1,0 +1,100 @@
+"""Connections to Postgres: bounded in time, and with the driver's errors translated once, here."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from shared.errors import DatabaseError, DatabaseOutdatedError, DatabaseUnavailableError
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Executor: TypeAlias = "Connection | Pool"
+
+CONNECT_TIMEOUT_SECONDS = 3.0
+
+# What means "not there now, try again", beside the operating system's errors: the server stops, starts, recovers,
+# has no slot left, was cut off, or (read-only) a fail-over made the server a standby under us.
+_UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DiskFullError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TargetServerAttributeNotMatched,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+)
+_OUTDATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InsufficientPrivilegeError,
+)
+_REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours; a programmer's error, such as bad SQL, passes as it is."""
+    try:
+        yield
+    except _OUTDATED as error:
+        raise DatabaseOutdatedError(
+            f"The database does not fit this version ({error}); run `python -m shared.database migrate`."
+        ) from error
+    except _REFUSED as error:
+        raise DatabaseError(f"Postgres refuses the connection ({error}); check the database URL.") from error
+    except _UNAVAILABLE as error:
+        raise DatabaseUnavailableError(
+            f"Postgres does not answer ({_reason(error)}); check that it runs and that the database URL is right."
+        ) from error
+
+
+@asynccontextmanager
+async def connect(url: str, application_name: str, **server_settings: str) -> AsyncIterator[Connection]:
+    """Open one connection and close it at the end; raises DatabaseError when it cannot be had.
+
+    Only opening is translated: what runs inside keeps its own errors, so wrap it in `translated` where they are met.
+    """
+    with translated():
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            server_settings={"application_name": application_name, "timezone": "UTC", "jit": "off"} | server_settings,
+        )
+    try:
+        yield connection
+    finally:
+        await close(connection)
+
+
+async def close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Close within a second; a server that no longer answers is not waited for."""
+    try:
+        await connection.close(timeout=1.0)
+    except (*_UNAVAILABLE, asyncio.CancelledError):
+        connection.terminate()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__

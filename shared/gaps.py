@@ -1,0 +1,166 @@
+"""The gaps of the record: runs of minutes that are not there, each with its cause.
+
+Nothing stores a gap. Missing minutes are read off the rollups, which always agree with the ticks, and the ledger
+`absences` says which of them the exchange does not have. So a gap cannot outlive the arrival of its minutes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from shared.database.connection import Connection
+from shared.instant import DAY, MINUTE, floor_minute
+
+Cause = Literal["source_absent", "not_collected"]
+
+_HOUR = 60 * MINUTE
+
+
+class Run(NamedTuple):
+    """The minutes [start, end)."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def minutes(self) -> int:
+        """How many minutes the run has."""
+        return (self.end - self.start) // MINUTE
+
+
+class Gap(NamedTuple):
+    """A run of missing minutes [start, end) with one cause."""
+
+    start: datetime
+    end: datetime
+    cause: Cause
+
+    @property
+    def minutes(self) -> int:
+        """How many minutes are missing."""
+        return (self.end - self.start) // MINUTE
+
+
+async def select_record_range(connection: Connection, symbol: str) -> Run | None:
+    """Return the range that should be whole: from where collection begins to the newest closed minute's end.
+
+    Where ticks are older than that beginning, from the oldest tick. None for a symbol that was never collected.
+    """
+    row = await connection.fetchrow(
+        """
+        SELECT least(
+                   (SELECT since FROM collected_symbols WHERE symbol = $1),
+                   (SELECT min(minute) FROM ticks WHERE symbol = $1)
+               ) AS start,
+               exchange_now() AS now
+        """,
+        symbol,
+    )
+    if row is None or row["start"] is None:
+        return None
+    start = floor_minute(row["start"])
+    return Run(start, max(start, floor_minute(row["now"])))
+
+
+async def select_missing(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Run]:
+    """Return the runs of minutes in [start, end) that have no tick, oldest first; both ends are whole minutes."""
+    days = await connection.fetch(
+        """
+        SELECT day, count
+        FROM daily_rollups
+        WHERE symbol = $1
+          AND day >= date_bin('1 day', $2::timestamptz, '2000-01-01Z')
+          AND day < $3
+        ORDER BY day
+        """,
+        symbol,
+        start,
+        end,
+    )
+    partial = [row["day"] for row in days if row["count"] < DAY // MINUTE]
+    hours = await connection.fetch(
+        """
+        SELECT hour, minutes
+        FROM unnest($2::timestamptz[]) AS partial (day)
+        JOIN hourly_rollups ON symbol = $1 AND hour >= day AND hour < day + interval '24 hours'
+        ORDER BY hour
+        """,
+        symbol,
+        partial,
+    )
+    whole = (Run(row["day"], row["day"] + DAY) for row in days if row["count"] == DAY // MINUTE)
+    pieces = (run for row in hours for run in present_in_hour(row["hour"], row["minutes"]))
+    return list(subtract([Run(start, end)], sorted((*whole, *pieces))))
+
+
+async def select_absences(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Run]:
+    """Return the ledger's runs that touch [start, end), oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT start_minute, end_minute
+        FROM absences
+        WHERE symbol = $1
+          AND start_minute < $3
+          AND end_minute > $2
+        ORDER BY start_minute
+        """,
+        symbol,
+        start,
+        end,
+    )
+    return [Run(row["start_minute"], row["end_minute"]) for row in rows]
+
+
+async def select_gaps(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Gap]:
+    """Return what is missing in [start, end) and why, oldest first; neighbours with one cause are one gap."""
+    missing = await select_missing(connection, symbol, start, end)
+    if not missing:
+        return []
+    return list(classify(missing, await select_absences(connection, symbol, start, end)))
+
+
+def present_in_hour(hour: datetime, minutes: int) -> Iterator[Run]:
+    """Read an hour's mask, in which bit m stands for minute m, as runs of minutes that are there."""
+    if minutes == (1 << 60) - 1:
+        yield Run(hour, hour + _HOUR)
+        return
+    minute = 0
+    while minute < 60:
+        if minutes >> minute & 1:
+            first = minute
+            while minute < 60 and minutes >> minute & 1:
+                minute += 1
+            yield Run(hour + first * MINUTE, hour + minute * MINUTE)
+        else:
+            minute += 1
+
+
+def subtract(runs: Iterable[Run], taken: Sequence[Run]) -> Iterator[Run]:
+    """Yield what of `runs` is in none of `taken`; both sorted by start and not overlapping among themselves."""
+    first = 0
+    for run in runs:
+        start = run.start
+        while first < len(taken) and taken[first].end <= start:
+            first += 1
+        index = first
+        while index < len(taken) and taken[index].start < run.end:
+            if taken[index].start > start:
+                yield Run(start, taken[index].start)
+            start = max(start, taken[index].end)
+            index += 1
+        if start < run.end:
+            yield Run(start, run.end)
+
+
+def classify(missing: Sequence[Run], absences: Sequence[Run]) -> Iterator[Gap]:
+    """Give each missing run its cause, splitting it where the ledger begins or ends; neighbours alike are joined."""
+    ours = list(subtract(missing, absences))
+    theirs = subtract(missing, ours)
+    gaps = [Gap(*run, "not_collected") for run in ours] + [Gap(*run, "source_absent") for run in theirs]
+    joined: list[Gap] = []
+    for gap in sorted(gaps):
+        if joined and joined[-1].end == gap.start and joined[-1].cause == gap.cause:
+            joined[-1] = joined[-1]._replace(end=gap.end)
+        else:
+            joined.append(gap)
+    yield from joined
