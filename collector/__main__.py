@@ -1,0 +1,104 @@
+"""`python -m collector run | backfill | gaps | verify`."""
+
+import sys
+from argparse import Namespace
+
+from collector.backfill_command import run_backfill
+from collector.settings import CollectorSettings
+from collector.verify import SHOWN_DIFFERENCES, verify
+from collector.worker import run_service
+from shared.command import EXIT_DIFFERENT, EXIT_OK, Parser, run
+from shared.database.connection import connect, translated
+from shared.errors import UsageError
+from shared.gaps import select_gaps, select_record_range
+from shared.instant import floor_minute, parse_instant, to_text, utc_now
+from shared.logging import configure_logging
+from shared.settings import LoggingSettings
+
+
+def make_parser() -> Parser:
+    """Return the parser of the collector's commands."""
+    parser = Parser(prog="python -m collector", description="Collect every closed minute, exactly once.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | gaps | verify")
+    commands.add_parser("run", help="collect until stopped: the live minute first, then the holes from new to old")
+    backfill = commands.add_parser("backfill", help="make the record whole over a range, with a progress bar")
+    backfill.add_argument(
+        "--since", required=True, metavar="DATE", help="an ISO date or time, or a duration such as 90d"
+    )
+    gaps = commands.add_parser("gaps", help="print what is missing and why")
+    verify_ = commands.add_parser("verify", help="compare the stored minutes with the exchange; exit 1 if they differ")
+    for command in (gaps, verify_):
+        command.add_argument("--since", metavar="DATE", help="the beginning; by default the record's")
+    for command in (backfill, gaps, verify_):
+        command.add_argument("--until", metavar="DATE", help="the end, not included; by default now")
+    return parser
+
+
+async def main(arguments: list[str]) -> int:
+    """Run the command named; returns its exit code."""
+    options = make_parser().parse_args(arguments)
+    logging = LoggingSettings.load()
+    configure_logging("collector", logging.level, logging.format)
+    settings = CollectorSettings.load()
+    match options.command:
+        case "run":
+            await run_service(settings)
+        case "backfill":
+            _check_dates(options)
+            await run_backfill(settings, options.since, options.until)
+        case "gaps":
+            await _print_gaps(settings, options)
+        case _:
+            return await _print_verification(settings, options)
+    return EXIT_OK
+
+
+async def _print_gaps(settings: CollectorSettings, options: Namespace) -> None:
+    _check_dates(options)
+    async with connect(settings.database_url.get_secret_value(), "minutebook-gaps") as connection:
+        with translated():
+            now = await connection.fetchval("SELECT exchange_now()")
+            for symbol in settings.symbols:
+                record = await select_record_range(connection, symbol)
+                if record is None:
+                    print(f"{symbol}: nothing is collected yet")
+                    continue
+                start = floor_minute(parse_instant(options.since, now)) if options.since else record.start
+                end = min(record.end, floor_minute(parse_instant(options.until, now)) if options.until else record.end)
+                if start >= end:
+                    raise UsageError(f"{symbol} has no closed minute from {to_text(start)} to {to_text(end)}.")
+                gaps = await select_gaps(connection, symbol, start, end)
+                missing, expected = sum(gap.minutes for gap in gaps), (end - start).total_seconds() / 60
+                share = f"{100 * (1 - missing / expected):.4f} % complete"
+                print(f"{symbol}: {to_text(start)} to {to_text(end)}, {missing} minutes missing, {share}")
+                for gap in gaps:
+                    print(f"  {to_text(gap.start)}  {to_text(gap.end)}  {gap.minutes:>7}  {gap.cause}")
+
+
+async def _print_verification(settings: CollectorSettings, options: Namespace) -> int:
+    _check_dates(options)
+    code = EXIT_OK
+    for found in await verify(settings, options.since, options.until):
+        for difference in found.differences[:SHOWN_DIFFERENCES]:
+            print(f"{found.symbol} {difference}")
+        if len(found.differences) > SHOWN_DIFFERENCES:
+            print(f"{found.symbol} … and {len(found.differences) - SHOWN_DIFFERENCES} more")
+        span = f"{to_text(found.compared.start)} to {to_text(found.compared.end)}"
+        print(f"{found.symbol}: {span}, {found.equal} minutes equal, {len(found.differences)} different")
+        code = EXIT_DIFFERENT if found.differences else code
+    return code
+
+
+def _check_dates(options: Namespace) -> None:
+    """Refuse what is no date before anything is opened."""
+    for name in ("since", "until"):
+        text = getattr(options, name)
+        try:
+            if text is not None:
+                parse_instant(text, utc_now())
+        except ValueError as error:
+            raise UsageError(f"--{name}: {error}.") from error
+
+
+if __name__ == "__main__":
+    run("collector", main(sys.argv[1:]))

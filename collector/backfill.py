@@ -1,0 +1,191 @@
+"""Fills the holes of the record, from the newest to the oldest: months from the archives, the rest by REST pages.
+
+What is missing is read from the database each time, so that an interrupted backfill goes on where it was.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from collector.archive import ArchiveFile, Archives
+from collector.binance import PAGE_LIMIT
+from collector.exchange import Exchange
+from collector.klines import KlinePage
+from collector.ledger import select_due_absences
+from collector.recorder import Recorder
+from shared.errors import ArchiveCorruptError, ExchangeRefusedError, ExchangeUnreachableError
+from shared.gaps import Run, select_absences, select_missing, subtract
+from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.lifecycle import Stopping, wait
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+# Enough to hide the exchange's answering time behind the database's, few enough to bound the memory.
+WORKERS = 3
+LOOK_AGAIN_SECONDS = 10.0
+# The newest minutes belong to the live task, which reads them again and again by itself.
+LIVE_MINUTES = timedelta(minutes=2)
+PAGE = PAGE_LIMIT * MINUTE
+
+OnProgress = Callable[[int], object]
+
+
+class Plan:
+    """Hands out the parts of some holes, newest first, cut so that each is one file or one page."""
+
+    def __init__(self, holes: list[Run], archives: Archives, symbol: str, now_ms: int) -> None:
+        self._holes = sorted(holes)
+        self._archives = archives
+        self._symbol = symbol
+        self._now_ms = now_ms
+
+    def next(self) -> tuple[Run, ArchiveFile | None] | None:
+        """Return the next part and the file to take it from, if any; None when all are handed out."""
+        if not self._holes:
+            return None
+        hole = self._holes.pop()
+        file = self._archives.covering(
+            self._symbol, to_milliseconds(hole.start), to_milliseconds(hole.end), self._now_ms
+        )
+        start = max(hole.start, from_milliseconds(file.start_ms) if file else hole.end - PAGE)
+        if start > hole.start:
+            self._holes.append(Run(hole.start, start))
+        return Run(start, hole.end), file
+
+    def reaches_before(self, end: datetime) -> bool:
+        """Whether anything older than `end` is still to be handed out."""
+        return any(hole.start < end for hole in self._holes)
+
+    def withdraw(self, start: datetime, end: datetime) -> list[Run]:
+        """Hand out nothing of [start, end) any more, and return what of it was still to be handed out."""
+        kept = list(subtract(self._holes, [Run(start, end)]))
+        withdrawn = list(subtract(self._holes, kept))
+        self._holes = kept
+        return withdrawn
+
+
+class Backfill:
+    """Fills one symbol's holes."""
+
+    def __init__(
+        self, symbol: str, exchange: Exchange, recorder: Recorder, stop: asyncio.Event, slots: asyncio.Semaphore
+    ) -> None:
+        self._symbol = symbol
+        self._binance = exchange.binance
+        self._archives = exchange.archives
+        self._recorder = recorder
+        self._stop = stop
+        self._slots = slots
+
+    async def run(self) -> None:
+        """Keep the record whole until `stop`; its beginning is read anew each time, for a command may extend it."""
+        while not self._stop.is_set():
+            since: datetime = await self._recorder.pool.fetchval(
+                "SELECT since FROM collected_symbols WHERE symbol = $1", self._symbol
+            )
+            if not await self.fill(since, self.live_start(), ask_again=True):
+                await wait(self._stop, LOOK_AGAIN_SECONDS)
+
+    def live_start(self) -> datetime:
+        """Return where the live minutes begin, which are not backfilled."""
+        return from_milliseconds(self._binance.clock.open_minute_ms()) - LIVE_MINUTES
+
+    async def holes(self, since: datetime, until: datetime, *, ask_again: bool) -> list[Run]:
+        """Return what is to be asked for in [since, until): what never was, and with `ask_again` what is due again."""
+        if since >= until:
+            return []
+        async with self._recorder.pool.acquire() as connection:
+            missing = await select_missing(connection, self._symbol, since, until)
+            known = await select_absences(connection, self._symbol, since, until) if missing else []
+            due = await select_due_absences(connection, self._symbol, self._binance.clock.now()) if known else []
+        never_asked = list(subtract(missing, known))
+        if not ask_again:
+            return never_asked
+        kept_for_later = list(subtract(known, due))
+        return list(subtract(missing, kept_for_later))
+
+    async def fill(
+        self, since: datetime, until: datetime, *, ask_again: bool, on_progress: OnProgress | None = None
+    ) -> int:
+        """Fill the holes of [since, until) once over and return how many minutes were settled.
+
+        A part that fails for want of an answer stays for the next time.
+        """
+        holes = await self.holes(since, until, ask_again=ask_again)
+        if not holes:
+            return 0
+        log.info("backfill_began", symbol=self._symbol, holes=len(holes), minutes=sum(hole.minutes for hole in holes))
+        plan = Plan(holes, self._archives, self._symbol, self._binance.clock.now_ms())
+        async with asyncio.TaskGroup() as workers:
+            tasks = [workers.create_task(self._work(plan, on_progress), name=f"backfill-{n}") for n in range(WORKERS)]
+        settled = sum(task.result() for task in tasks)
+        log.info("backfill_ended", symbol=self._symbol, minutes=settled)
+        return settled
+
+    async def _work(self, plan: Plan, on_progress: OnProgress | None) -> int:
+        settled = 0
+        while not self._stop.is_set() and (part := plan.next()):
+            try:
+                async with self._slots:
+                    done = await self._fill_part(plan, *part)
+            except Stopping:
+                break
+            except (ExchangeUnreachableError, ExchangeRefusedError) as error:
+                log.warning("backfill_interrupted", symbol=self._symbol, reason=str(error))
+                await wait(self._stop, 1.0)
+                break
+            settled += done
+            if on_progress:
+                on_progress(done)
+        return settled
+
+    async def _fill_part(self, plan: Plan, part: Run, file: ArchiveFile | None) -> int:
+        """Settle one part and return how many minutes are now there or known to be absent."""
+        if file:
+            stored = await self._fill_from_archive(file, part)
+            if stored is not None:
+                return stored
+        settled = 0
+        for page in pages(part):
+            if not self._stop.is_set():
+                settled += await self._fill_page(plan, page)
+        return settled
+
+    async def _fill_from_archive(self, file: ArchiveFile, part: Run) -> int | None:
+        """Store what a file has of a part; None when the file cannot be used."""
+        try:
+            content = await self._archives.fetch(file)
+            if content is None:
+                return None
+            stored = await self._recorder.record_archive(file, content, part)
+        except ArchiveCorruptError as error:
+            self._archives.distrust(file, str(error))
+            return None
+        except ExchangeUnreachableError as error:
+            log.warning("archive_unreachable", file=file.name, reason=str(error))
+            return None
+        self._archives.finish(file)
+        return stored
+
+    async def _fill_page(self, plan: Plan, page: Run) -> int:
+        """Ask for a page. Where the exchange has nothing at all, find out how far back that goes, in one question."""
+        start_ms = to_milliseconds(page.start)
+        answer = await self._binance.klines(self._symbol, start_ms, to_milliseconds(page.end))
+        await self._recorder.record_page(self._symbol, answer, page)
+        settled = page.minutes
+        if not answer.klines and not answer.refused and plan.reaches_before(page.start):
+            reach = from_milliseconds(await self._binance.history_end_before(self._symbol, start_ms))
+            for run in plan.withdraw(reach, page.start):
+                await self._recorder.record_page(self._symbol, KlinePage([], []), run)
+                settled += run.minutes
+        return settled
+
+
+def pages(hole: Run) -> Iterator[Run]:
+    """Cut a hole into pages, newest first."""
+    end = hole.end
+    while end > hole.start:
+        start = max(hole.start, end - PAGE)
+        yield Run(start, end)
+        end = start

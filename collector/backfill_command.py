@@ -1,0 +1,109 @@
+"""`collector backfill`: makes the record whole over a range, with a bar; beside a running collector, by asking it."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from collector.backfill import WORKERS, Backfill
+from collector.exchange import open_exchange
+from collector.recorder import Recorder
+from collector.settings import CollectorSettings
+from collector.worker import Worker
+from shared.database.connection import Pool
+from shared.errors import UsageError
+from shared.gaps import select_absences, select_missing, subtract
+from shared.instant import floor_minute, parse_instant, to_text
+from shared.lifecycle import stop_on_signals, wait
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+
+
+class BackfillCommand:
+    """One call of the command."""
+
+    def __init__(self, worker: Worker, since: str, until: str | None) -> None:
+        self._worker = worker
+        self._since_text = since
+        self._until_text = until
+        self._symbols: Sequence[str] = worker.settings.symbols
+
+    async def lead(self, pool: Pool, epoch: int) -> None:
+        """Fill the holes ourselves: nobody else collects."""
+        exchange, stop = self._worker.exchange, self._worker.stop
+        await exchange.greet(self._symbols)
+        since, until = self._range(exchange.clock.now())
+        recorder = Recorder(pool, exchange.clock, self._worker.settings.source, epoch, self._worker.counts)
+        for position, symbol in enumerate(self._symbols):
+            await self._extend(pool, symbol, position, since)
+            backfill = Backfill(symbol, exchange, recorder, stop, asyncio.Semaphore(WORKERS))
+            until = min(until, backfill.live_start())
+            with _bar(symbol, await self._count_missing(pool, symbol, since, until)) as bar:
+                while not stop.is_set() and await self._count_missing(pool, symbol, since, until):
+                    await backfill.fill(since, until, ask_again=False, on_progress=bar.update)
+
+    async def follow(self, pool: Pool) -> None:
+        """Ask the collector that leads to reach back to `since`, and watch until it has."""
+        now: datetime = await pool.fetchval("SELECT exchange_now()")
+        since, until = self._range(now)
+        log.info("backfill_left_to_leader", since=to_text(since))
+        for position, symbol in enumerate(self._symbols):
+            await self._extend(pool, symbol, position, since)
+        for symbol in self._symbols:
+            left = await self._count_missing(pool, symbol, since, until)
+            with _bar(symbol, left) as bar:
+                while left and not await wait(self._worker.stop, LOOK_SECONDS):
+                    before, left = left, await self._count_missing(pool, symbol, since, until)
+                    bar.update(max(0, before - left))
+
+    def _range(self, now: datetime) -> tuple[datetime, datetime]:
+        try:
+            since = floor_minute(parse_instant(self._since_text, now))
+            until = floor_minute(parse_instant(self._until_text, now)) if self._until_text else floor_minute(now)
+        except ValueError as error:
+            raise UsageError(f"{error}.") from error
+        if since >= until:
+            raise UsageError(f"--since ({to_text(since)}) must lie before --until ({to_text(until)}).")
+        return since, min(until, floor_minute(now))
+
+    async def _count_missing(self, pool: Pool, symbol: str, since: datetime, until: datetime) -> int:
+        """Count the minutes that are neither stored nor known to be absent at the exchange."""
+        if since >= until:
+            return 0
+        async with pool.acquire() as connection:
+            missing = await select_missing(connection, symbol, since, until)
+            known = await select_absences(connection, symbol, since, until)
+        return sum(run.minutes for run in subtract(missing, known))
+
+    async def _extend(self, pool: Pool, symbol: str, position: int, since: datetime) -> None:
+        await pool.execute(
+            """
+            INSERT INTO collected_symbols (symbol, position, since)
+            VALUES ($1, $2, $3)
+            ON CONFLICT (symbol) DO UPDATE
+            SET since = least(collected_symbols.since, excluded.since)
+            """,
+            symbol,
+            position,
+            since,
+        )
+
+
+def _bar(symbol: str, minutes: int) -> "tqdm[NoReturn]":
+    return tqdm(total=minutes, desc=symbol, unit="min", unit_scale=True, mininterval=0.2, dynamic_ncols=True)
+
+
+async def run_backfill(settings: CollectorSettings, since: str, until: str | None) -> None:
+    """Fill [since, until) for every symbol; returns when nothing is left to collect, or when stopped."""
+    stop = stop_on_signals()
+    async with open_exchange(settings, stop) as exchange:
+        worker = Worker(settings, exchange, stop)
+        command = BackfillCommand(worker, since, until)
+        await worker.run(command.lead, command.follow)
+    counts = worker.counts
+    log.info("backfill_finished", inserted=counts.inserted, corrected=counts.corrected, refused=counts.refused.total())

@@ -1,0 +1,211 @@
+"""The exchange's REST interface: fail-over between hosts, obedience to its limits, and answers in our own types."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import cast
+
+import aiohttp
+
+from collector.clock import ExchangeClock
+from collector.hosts import Host, Hosts
+from collector.klines import MINUTE_MS, KlinePage, parse_klines
+from collector.rate_limit import RequestGate, pause_from_answer
+from shared.errors import ExchangeRefusedError, ExchangeUnreachableError
+
+PAGE_LIMIT = 1000
+KLINES_WEIGHT = 2
+TIME_WEIGHT = 1
+INFO_WEIGHT = 20
+INVALID_SYMBOL = -1121
+TOO_MANY_REQUESTS = -1003
+# A page of 1,000 rows is 150 kB; a host that cannot give a few rows in three seconds is as good as down.
+PAGE_TIMEOUT_SECONDS = 10.0
+LIVE_TIMEOUT_SECONDS = 3.0
+CONNECT_TIMEOUT_SECONDS = 2.0
+LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to ask: a path, what it weighs, how long it may take, and the JSON type that a good answer has."""
+
+    path: str
+    params: dict[str, str | int]
+    weight: int
+    timeout_seconds: float
+    wants: type = dict
+    urgent: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a host said: its status, the parsed body (None where it is not JSON) and the headers that matter."""
+
+    status: int
+    body: object
+    weight_used: int | None
+    retry_after: str | None
+
+
+class Binance:
+    """Asks whichever host answers; every request passes the gate."""
+
+    def __init__(self, session: aiohttp.ClientSession, hosts: Hosts, gate: RequestGate, clock: ExchangeClock) -> None:
+        self._session = session
+        self._hosts = hosts
+        self.gate = gate
+        self.clock = clock
+
+    async def klines(self, symbol: str, start_ms: int, end_ms: int, *, urgent: bool = False) -> KlinePage:
+        """Return the closed minutes that open in [start_ms, end_ms), at most the first 1,000 of them.
+
+        What counts as closed is decided before asking: a row that came back may be older than the answer's arrival.
+        Raises ExchangeUnreachableError, or ExchangeRefusedError for a symbol that the exchange does not have.
+        """
+        closed_ms = min(end_ms, self.clock.open_minute_ms())
+        params = {"startTime": start_ms, "endTime": end_ms - 1, "limit": PAGE_LIMIT}
+        rows = await self._rows(symbol, params, urgent=urgent)
+        return parse_klines(rows, start_ms, closed_ms)
+
+    async def newest_klines(self, symbol: str, start_ms: int, end_ms: int) -> tuple[KlinePage, bool]:
+        """Return the minutes of [start_ms, end_ms), and whether the exchange already has a minute after them.
+
+        That later minute, open as it may be, proves that those before it are final.
+        """
+        params = {"startTime": start_ms, "endTime": end_ms + MINUTE_MS - 1, "limit": PAGE_LIMIT}
+        rows = await self._rows(symbol, params, urgent=True)
+        page = parse_klines(rows, start_ms, end_ms)
+        return page, any(isinstance(row, list) and row and _at_or_after(row[0], end_ms) for row in rows)
+
+    async def history_end_before(self, symbol: str, end_ms: int) -> int:
+        """Return the end of the newest minute that the exchange has before `end_ms`; 0 when it has none."""
+        rows = await self._rows(symbol, {"endTime": end_ms - 1, "limit": 1}, urgent=False)
+        if not rows:
+            return 0
+        klines = parse_klines(rows, 0, end_ms).klines
+        # A row that cannot be read is no proof that nothing is there.
+        return klines[-1].minute_ms + MINUTE_MS if klines else end_ms
+
+    async def measure_time(self, host: Host | None = None) -> None:
+        """Ask for the exchange's time and teach it to the clock; with a host, ask only that one."""
+        sent_at = time.monotonic()
+        answer = await self._ask(Request("/api/v3/time", {}, TIME_WEIGHT, LIVE_TIMEOUT_SECONDS), only=host)
+        stated = answer.get("serverTime") if isinstance(answer, dict) else None
+        if not isinstance(stated, int):
+            raise ExchangeUnreachableError(f"The exchange's answer to /api/v3/time has no serverTime: {answer!r:.80}.")
+        # A wait at the gate only widens the interval in which the answer was written, and so stays right.
+        self.clock.observe(stated, sent_at)
+
+    async def probe_resting_hosts(self) -> None:
+        """Ask the hosts that failed and have rested whether they are well, so that no live request has to try them."""
+        for host in self._hosts.due_for_probe():
+            try:
+                await self.measure_time(host)
+            except ExchangeUnreachableError:
+                continue
+
+    async def weight_limit(self, symbol: str) -> int | None:
+        """Return the weight a minute that the exchange allows, None where it does not say.
+
+        Raises ExchangeRefusedError when it does not list the symbol.
+        """
+        request = Request("/api/v3/exchangeInfo", {"symbol": symbol}, INFO_WEIGHT, PAGE_TIMEOUT_SECONDS)
+        answer = await self._ask(request)
+        limits = answer.get("rateLimits") if isinstance(answer, dict) else None
+        for limit in limits if isinstance(limits, list) else ():
+            if isinstance(limit, dict) and limit.get("rateLimitType") == "REQUEST_WEIGHT":
+                allowed, interval, count = limit.get("limit"), limit.get("interval"), limit.get("intervalNum")
+                if interval == "MINUTE" and isinstance(allowed, int) and isinstance(count, int) and count > 0:
+                    return allowed // count
+        return None
+
+    async def _rows(self, symbol: str, params: dict[str, int], *, urgent: bool) -> list[object]:
+        query: dict[str, str | int] = {"symbol": symbol, "interval": "1m"} | params
+        timeout = LIVE_TIMEOUT_SECONDS if urgent else PAGE_TIMEOUT_SECONDS
+        rows = await self._ask(Request("/api/v3/klines", query, KLINES_WEIGHT, timeout, list, urgent))
+        return cast(list[object], rows)
+
+    async def _ask(self, request: Request, only: Host | None = None) -> object:
+        """Ask hosts in turn until one answers usably; after as many failures as there are hosts, raise."""
+        reason = ""
+        attempts = 1 if only else len(self._hosts)
+        while attempts > 0:
+            await self.gate.admit(request.weight, urgent=request.urgent)
+            host = only or self._hosts.choose()
+            try:
+                answer = await self._send(host, request)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                reason = str(error) or type(error).__name__
+            else:
+                if self._is_limit(answer):
+                    continue
+                if answer.status == 200 and isinstance(answer.body, request.wants):
+                    self._succeeded(host, answer)
+                    return answer.body
+                if answer.status == 400 and isinstance(answer.body, dict) and "code" in answer.body:
+                    self._succeeded(host, answer)
+                    raise ExchangeRefusedError(
+                        f"The exchange refuses {request.path} for {request.params.get('symbol', 'no symbol')}: "
+                        f"{answer.body.get('msg')} (code {answer.body['code']})"
+                    )
+                reason = f"HTTP {answer.status}" if answer.status != 200 else "an answer that is not its JSON"
+            attempts -= 1
+            self.gate.failed()
+            self._hosts.failed(host, reason)
+        raise ExchangeUnreachableError(
+            f"No host of the exchange answers (the last: {reason}); check the network and COLLECTOR_REST_URLS."
+        )
+
+    def _succeeded(self, host: Host, answer: Answer) -> None:
+        self.gate.answered(answer.weight_used)
+        self._hosts.succeeded(host)
+
+    def _is_limit(self, answer: Answer) -> bool:
+        """Obey "too many requests", which holds for our address and so for every host."""
+        body = answer.body if isinstance(answer.body, dict) else {}
+        if answer.status not in {429, 418} and body.get("code") != TOO_MANY_REQUESTS:
+            return False
+        message = str(body.get("msg", ""))
+        now_ms = self.clock.now_ms() if self.clock.is_known else None
+        seconds = pause_from_answer(answer.status, answer.retry_after, message, now_ms)
+        self.gate.pause(seconds, f"HTTP {answer.status} {message}".strip())
+        return True
+
+    async def _send(self, host: Host, request: Request) -> Answer:
+        # While hosts fail, one that hangs must not eat the time in which the others could be tried.
+        seconds = LIVE_TIMEOUT_SECONDS if self.gate.is_failing else request.timeout_seconds
+        bound = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_TIMEOUT_SECONDS)
+        async with self._session.get(host.url + request.path, params=request.params, timeout=bound) as response:
+            content = await response.content.read(LARGEST_ANSWER_BYTES)
+            while not response.content.at_eof():
+                if len(content) >= LARGEST_ANSWER_BYTES:
+                    raise ValueError("an answer larger than any page")
+                content += await response.content.read(LARGEST_ANSWER_BYTES)
+            weight = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
+            return Answer(
+                response.status,
+                _parse_json(content),
+                int(weight) if weight.isdigit() else None,
+                response.headers.get("Retry-After"),
+            )
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Open the HTTP session that all requests to the exchange share; the caller closes it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=16, ttl_dns_cache=60, enable_cleanup_closed=False),
+        headers={"User-Agent": "minutebook"},
+        trust_env=True,
+    )
+
+
+def _parse_json(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _at_or_after(value: object, minute_ms: int) -> bool:
+    return isinstance(value, int) and value >= minute_ms

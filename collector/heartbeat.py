@@ -1,0 +1,97 @@
+"""What a collector tells others through the database: that it is alive, the exchange's time, and pauses to be kept."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+from datetime import datetime, timedelta
+
+from collector.exchange import Exchange
+from collector.recorder import Counts
+from shared.database.connection import Connection, Executor, Pool
+from shared.instant import utc_now
+from shared.lifecycle import wait
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+BEAT_SECONDS = 5.0
+FORGOTTEN_AFTER = timedelta(days=1)
+
+
+class Heartbeat:
+    """One process's row in `heartbeats`."""
+
+    def __init__(self, exchange: Exchange, counts: Counts) -> None:
+        # Short enough to fit an application_name, which Postgres cuts at 63 bytes.
+        self.instance = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._exchange = exchange
+        self._counts = counts
+        self._started_at = utc_now()
+
+    async def beat(self, connection: Executor, *, is_leader: bool) -> None:
+        """Say that we live, and what the exchange's clock shows if we lead."""
+        clock, gate = self._exchange.clock, self._exchange.gate
+        details = {
+            "minutes_inserted": self._counts.inserted,
+            "minutes_corrected": self._counts.corrected,
+            "rows_refused": dict(self._counts.refused),
+            "exchange_answers": not gate.is_failing,
+            "exchange_pause_seconds": round(gate.pause_seconds(), 1),
+            "weight_used": gate.weight_used,
+        }
+        await connection.execute(
+            """
+            INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, exchange_time, details)
+            VALUES ('collector', $1, $2, clock_timestamp(), $3, $4, $5)
+            ON CONFLICT (service, instance) DO UPDATE
+            SET beat_at = excluded.beat_at, is_leader = excluded.is_leader,
+                exchange_time = excluded.exchange_time, details = excluded.details
+            """,
+            self.instance,
+            self._started_at,
+            is_leader,
+            clock.now() if is_leader and clock.is_known else None,
+            json.dumps(details),
+        )
+
+    async def keep_beating(self, pool: Pool, stop: asyncio.Event) -> None:
+        """Beat as the leader until `stop`, and forget processes that have been silent for a day."""
+        await pool.execute(
+            "DELETE FROM heartbeats WHERE service = 'collector' AND beat_at < clock_timestamp() - $1::interval",
+            FORGOTTEN_AFTER,
+        )
+        await self.beat(pool, is_leader=True)
+        # The first beat may come before the exchange has told its time, and others wait for that.
+        while not await wait(stop, BEAT_SECONDS if self._exchange.clock.is_known else 0.2):
+            await self.beat(pool, is_leader=True)
+
+
+async def load_pause(connection: Connection, exchange: Exchange) -> None:
+    """Go on with a pause that the exchange asked of whoever collected before us."""
+    row = await connection.fetchrow(
+        "SELECT extract(epoch FROM until - clock_timestamp())::float8 AS seconds, reason FROM exchange_pause"
+    )
+    if row and row["seconds"] > 0:
+        exchange.gate.pause(row["seconds"], row["reason"])
+
+
+async def keep_pause(pool: Pool, exchange: Exchange, stop: asyncio.Event) -> None:
+    """Write each pause down as soon as it is asked for, so that a restart does not forget it."""
+    while not stop.is_set():
+        if await wait(exchange.gate.pause_changed, 1.0):
+            exchange.gate.pause_changed.clear()
+            seconds, reason = exchange.gate.pause_seconds(), exchange.gate.pause_reason
+            until: datetime = await pool.fetchval(
+                """
+                INSERT INTO exchange_pause (until, reason)
+                VALUES (clock_timestamp() + make_interval(secs => $1), $2)
+                ON CONFLICT (only_row) DO UPDATE
+                SET until = greatest(exchange_pause.until, excluded.until), reason = excluded.reason
+                RETURNING until
+                """,
+                seconds,
+                reason,
+            )
+            log.info("exchange_pause_kept", until=until.isoformat())

@@ -1,0 +1,72 @@
+"""The gap ledger's writing side: what the exchange was asked for and does not have, and when to ask again."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.database.connection import Connection
+from shared.gaps import Run, subtract
+from shared.instant import DAY
+
+# Asked again after 1, 2, 4 … minutes: while young at least every 6 hours, afterwards up to every 30 days.
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE_YOUNG = timedelta(hours=6)
+LONGEST_PAUSE_OLD = timedelta(days=30)
+YOUNG = 7 * DAY
+
+
+def ask_again_after(times_asked: int, age: timedelta) -> timedelta:
+    """Return the pause before asking again for minutes that are `age` old and were asked for so many times."""
+    longest = LONGEST_PAUSE_YOUNG if age < YOUNG else LONGEST_PAUSE_OLD
+    return min(longest, FIRST_PAUSE * (1 << min(times_asked - 1, 20)))
+
+
+async def record_answer(connection: Connection, symbol: str, asked: Run, absent: Sequence[Run], now: datetime) -> None:
+    """Write down that the exchange, asked for the minutes of `asked`, lacks the runs `absent` of them.
+
+    To be called in the transaction that stores what it has. Ledger runs that reach out of `asked` keep what lies
+    outside; a run that was known counts one asking more. `now` is the exchange's time.
+    """
+    known = await connection.fetch(
+        """
+        DELETE FROM absences
+        WHERE symbol = $1
+          AND start_minute < $3
+          AND end_minute > $2
+        RETURNING start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at
+        """,
+        symbol,
+        asked.start,
+        asked.end,
+    )
+    rows = []
+    for row in known:
+        kept = subtract([Run(row["start_minute"], row["end_minute"])], [asked])
+        rows += [(symbol, *run, *tuple(row)[2:]) for run in kept]
+    for run in absent:
+        before = [row for row in known if row["start_minute"] < run.end and row["end_minute"] > run.start]
+        times = 1 + max((row["times_asked"] for row in before), default=0)
+        first = min((row["first_asked_at"] for row in before), default=now)
+        rows.append((symbol, *run, first, now, times, now + ask_again_after(times, now - run.end)))
+    await connection.executemany(
+        """
+        INSERT INTO absences (symbol, start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        rows,
+    )
+
+
+async def select_due_absences(connection: Connection, symbol: str, now: datetime) -> list[Run]:
+    """Return the runs to ask for again by now, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT start_minute, end_minute
+        FROM absences
+        WHERE symbol = $1
+          AND ask_again_at <= $2
+        ORDER BY start_minute
+        """,
+        symbol,
+        now,
+    )
+    return [Run(row["start_minute"], row["end_minute"]) for row in rows]

@@ -1,0 +1,121 @@
+"""The live minute of one symbol: stored as soon as it closes, read again until it is final, never stored while open."""
+
+import asyncio
+
+from collector.binance import Binance
+from collector.klines import MINUTE_MS, Kline, KlinePage
+from collector.recorder import Recorder
+from shared.errors import ExchangeRefusedError, ExchangeUnreachableError
+from shared.lifecycle import wait
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+# The weight of a request does not depend on its size, so the last minutes are read again with each new one, and
+# most of a page with each new hour: that is how late rows and corrections come in.
+REREAD_MINUTES = 15
+HOURLY_REREAD_MINUTES = 990
+# A row asked for so soon after its close may be the exchange's last sight of it while it was open, unless the
+# exchange already shows the next minute.
+DOUBT_MS = 400
+CONFIRM_SECONDS = 4.0
+SHORTEST_RETRY_SECONDS = 0.12
+LONGEST_RETRY_SECONDS = 5.0
+REFUSED_PAUSE_SECONDS = 15.0
+
+
+class LiveMinutes:
+    """Follows one symbol; the stream may tell of a close, the clock does in any case."""
+
+    def __init__(self, symbol: str, binance: Binance, recorder: Recorder, since_ms: int, stop: asyncio.Event) -> None:
+        self._symbol = symbol
+        self._binance = binance
+        self._recorder = recorder
+        self._since_ms = since_ms
+        self._stop = stop
+        self._wake = asyncio.Event()
+        self._streamed: Kline | None = None
+        self._hour = -1
+        self._last_end_ms = 0
+
+    def wake(self) -> None:
+        """End the wait for the next close."""
+        self._wake.set()
+
+    async def take_from_stream(self, kline: Kline) -> None:
+        """Store a minute that the stream has closed, and have REST confirm it."""
+        if self._streamed is None or kline.minute_ms > self._streamed.minute_ms:
+            self._streamed = kline
+        await self._recorder.record_kline(self._symbol, kline)
+        self.wake()
+
+    async def run(self) -> None:
+        """Follow the symbol until `stop`."""
+        while not self._stop.is_set():
+            end_ms = self._closed_until_ms()
+            try:
+                if end_ms > self._last_end_ms:
+                    await self._read_until_there(end_ms)
+                    self._last_end_ms = end_ms
+                    await self._wait(CONFIRM_SECONDS)
+                    if self._closed_until_ms() == end_ms and not self._stop.is_set():
+                        await self._read(end_ms)
+            except ExchangeUnreachableError as error:
+                # The gate already spaces the requests while no host answers.
+                log.warning("live_minute_late", symbol=self._symbol, reason=str(error))
+                continue
+            except ExchangeRefusedError as error:
+                log.error("live_minute_refused", symbol=self._symbol, reason=str(error))  # noqa: TRY400 - it is no bug
+                await self._wait(REFUSED_PAUSE_SECONDS)
+                continue
+            if self._closed_until_ms() == self._last_end_ms:
+                await self._wait(self._seconds_to_close())
+
+    async def _read_until_there(self, end_ms: int) -> None:
+        """Read until the minute before `end_ms` is stored, or the next one is due and will be read with it."""
+        pause = SHORTEST_RETRY_SECONDS
+        while not await self._read(end_ms):
+            await self._wait(pause)
+            pause = min(LONGEST_RETRY_SECONDS, pause * 1.7)
+            if self._stop.is_set() or self._closed_until_ms() > end_ms:
+                return
+
+    async def _read(self, end_ms: int) -> bool:
+        """Read and store the minutes before `end_ms`; True when the newest of them was there and final."""
+        hour = end_ms // (60 * MINUTE_MS)
+        minutes = REREAD_MINUTES if hour == self._hour else HOURLY_REREAD_MINUTES
+        start_ms = max(self._since_ms, end_ms - minutes * MINUTE_MS)
+        if start_ms >= end_ms:
+            return True
+        asked_at_ms = self._binance.clock.now_ms()
+        page, has_later = await self._binance.newest_klines(self._symbol, start_ms, end_ms)
+        if page.klines and page.klines[-1].minute_ms == end_ms - MINUTE_MS:
+            is_there = has_later or asked_at_ms - end_ms >= DOUBT_MS
+            if not is_there or self._is_behind_stream(page.klines[-1]):
+                page = KlinePage(page.klines[:-1], page.refused)
+        else:
+            is_there = False
+        stored = await self._recorder.record_newest(self._symbol, page, start_ms, end_ms)
+        self._hour = hour
+        if stored.corrected:
+            log.info("minutes_corrected", symbol=self._symbol, count=stored.corrected)
+        return is_there
+
+    def _is_behind_stream(self, kline: Kline) -> bool:
+        """Whether REST still shows a state of the minute that is older than the stream's last one."""
+        streamed = self._streamed
+        return streamed is not None and kline.minute_ms == streamed.minute_ms and kline.trades < streamed.trades
+
+    def _closed_until_ms(self) -> int:
+        """Return the end of the newest minute known to be closed, by the clock or by the stream."""
+        streamed_ms = self._streamed.minute_ms + MINUTE_MS if self._streamed else 0
+        return max(self._binance.clock.open_minute_ms(), streamed_ms)
+
+    def _seconds_to_close(self) -> float:
+        return max(0.001, (self._closed_until_ms() + MINUTE_MS - self._binance.clock.now_ms()) / 1000.0)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait so long, or until the stream tells of a close or the service stops."""
+        if not self._stop.is_set():
+            await wait(self._wake, seconds)
+            self._wake.clear()

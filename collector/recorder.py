@@ -1,0 +1,163 @@
+"""Records answers: what came goes to the ticks, what did not come to the gap ledger, in one transaction; and counts."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from collector.archive import ArchiveFile, read_archive
+from collector.clock import ExchangeClock
+from collector.klines import Kline, KlinePage, Refusal, log_refusals
+from collector.ledger import record_answer
+from collector.store import Label, Stored, copy_klines, copy_lines, upsert_klines
+from shared.database.connection import Pool
+from shared.gaps import Run, select_absences, subtract
+from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+# The exchange's own store can lag: a minute that closed less than this ago may still come.
+SETTLED_MS = 60_000
+
+
+@dataclass
+class Counts:
+    """What was done since the process started, for the heartbeat."""
+
+    inserted: int = 0
+    corrected: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def add(self, stored: Stored, refused: Sequence[Refusal]) -> None:
+        """Add one write's outcome."""
+        self.inserted += stored.inserted
+        self.corrected += stored.corrected
+        self.refused.update(refusal.reason.split(":")[0] for refusal in (*refused, *stored.refused))
+
+
+@dataclass(frozen=True)
+class PackedArchive:
+    """An archive's wanted rows as COPY text, with the first and the last minute in it."""
+
+    lines: list[bytes]
+    count: int
+    first_ms: int
+    last_ms: int
+    refused: list[Refusal]
+
+
+class Recorder:
+    """Writes for the leader of one epoch."""
+
+    def __init__(self, pool: Pool, clock: ExchangeClock, source: str, epoch: int, counts: Counts) -> None:
+        self.pool = pool
+        self._clock = clock
+        self._source = source
+        self._epoch = epoch
+        self.counts = counts
+
+    def _label(self, symbol: str) -> Label:
+        return Label(symbol, self._source, self._epoch)
+
+    async def record_kline(self, symbol: str, kline: Kline) -> None:
+        """Store one minute that the stream has closed."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            stored = await upsert_klines(connection, self._label(symbol), [kline])
+        self._finish(symbol, "stream", stored, [])
+
+    async def record_newest(self, symbol: str, page: KlinePage, start_ms: int, end_ms: int) -> Stored:
+        """Store the newest minutes, and note as absent what the exchange has had the time to have and has not.
+
+        Minutes that the ledger already names are left to its own times of asking again.
+        """
+        async with self.pool.acquire() as connection, connection.transaction():
+            settled = _run(start_ms, max(start_ms, end_ms - SETTLED_MS))
+            missing = missing_runs(page.klines, settled)
+            if missing:
+                known = await select_absences(connection, symbol, *settled)
+                for run in list(subtract(missing, known)):
+                    await record_answer(connection, symbol, run, [run], self._clock.now())
+            stored = await upsert_klines(connection, self._label(symbol), page.klines)
+        self._finish(symbol, "rest", stored, page.refused)
+        return stored
+
+    async def record_page(self, symbol: str, page: KlinePage, asked: Run) -> Stored:
+        """Store a page of history and write into the ledger what of `asked` it lacks."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await record_answer(connection, symbol, asked, missing_runs(page.klines, asked), self._clock.now())
+            stored = await upsert_klines(connection, self._label(symbol), page.klines)
+        self._finish(symbol, "rest", stored, page.refused)
+        return stored
+
+    async def record_archive(self, file: ArchiveFile, content: bytes, asked: Run) -> int:
+        """Store the minutes of `asked`, which are missing, from a file; returns how many it gave.
+
+        What the file lacks is not absent for that: REST has the last word. Raises ArchiveCorruptError.
+        """
+        symbol = file.symbol
+        packed = await asyncio.to_thread(pack_archive, self._label(symbol), file, content, asked)
+        stored = Stored(packed.count, 0, [])
+        if packed.count:
+            try:
+                async with self.pool.acquire() as connection, connection.transaction():
+                    label = self._label(symbol)
+                    await copy_klines(connection, label, packed.lines, packed.first_ms, packed.last_ms)
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                log.info("archive_stored_slowly", file=file.name, reason=str(error))
+                stored = await self._upsert_archive(file, content, asked)
+        self._finish(symbol, file.name, stored, packed.refused)
+        return packed.count
+
+    async def _upsert_archive(self, file: ArchiveFile, content: bytes, asked: Run) -> Stored:
+        total = Stored(0, 0, [])
+        rows = read_archive(content, file, *_bounds(asked))
+        for klines in rows.klines:
+            async with self.pool.acquire() as connection, connection.transaction():
+                stored = await upsert_klines(connection, self._label(file.symbol), klines)
+            total = Stored(
+                total.inserted + stored.inserted,
+                total.corrected + stored.corrected,
+                total.refused + stored.refused,
+            )
+        return total
+
+    def _finish(self, symbol: str, origin: str, stored: Stored, refused: Sequence[Refusal]) -> None:
+        log_refusals([*refused, *stored.refused], symbol, origin)
+        self.counts.add(stored, refused)
+
+
+def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) -> PackedArchive:
+    """Turn a file into COPY text; CPU work for a thread. Raises ArchiveCorruptError."""
+    rows = read_archive(content, file, *_bounds(asked))
+    lines, count, first_ms, last_ms = [], 0, 0, 0
+    for klines in rows.klines:
+        if not klines:
+            continue
+        lines.append(copy_lines(label, klines))
+        first_ms = min(first_ms or klines[0].minute_ms, klines[0].minute_ms)
+        last_ms = max(last_ms, klines[-1].minute_ms)
+        count += len(klines)
+    return PackedArchive(lines, count, first_ms, last_ms, rows.refused)
+
+
+def missing_runs(klines: Sequence[Kline], asked: Run) -> list[Run]:
+    """Return the runs of `asked` that no kline is there for; klines are in order."""
+    present: list[Run] = []
+    for kline in klines:
+        minute = from_milliseconds(kline.minute_ms)
+        if present and present[-1].end == minute:
+            present[-1] = Run(present[-1].start, minute + MINUTE)
+        else:
+            present.append(Run(minute, minute + MINUTE))
+    return list(subtract([asked], present))
+
+
+def _run(start_ms: int, end_ms: int) -> Run:
+    return Run(from_milliseconds(start_ms), from_milliseconds(end_ms))
+
+
+def _bounds(run: Run) -> tuple[int, int]:
+    return to_milliseconds(run.start), to_milliseconds(run.end)

@@ -1,0 +1,169 @@
+"""Writes klines: the ticks and the rollups they touch change in one transaction, which proves that we still lead."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import asyncpg
+
+from collector.klines import MINUTE_MS, Kline, Refusal
+from shared.database.connection import Connection
+from shared.errors import LeadershipLostError
+from shared.instant import from_milliseconds
+
+_COLUMNS = (
+    "symbol",
+    "minute",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "quote_volume",
+    "trades",
+    "taker_base_volume",
+    "taker_quote_volume",
+    "source",
+)
+_MINUTES_OF_DAY = [f" {minute // 60:02}:{minute % 60:02}:00+00" for minute in range(1440)]
+_FIRST_DAY = date(1970, 1, 1)
+# What the data can be guilty of; a page that raises one of these is stored in smaller and smaller parts.
+_DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+
+class Label(NamedTuple):
+    """What every row of a write carries, and the proof that it may be written."""
+
+    symbol: str
+    source: str
+    epoch: int
+
+
+class Stored(NamedTuple):
+    """How many minutes a write added and how many it changed, and the rows that Postgres itself refused."""
+
+    inserted: int
+    corrected: int
+    refused: list[Refusal]
+
+
+async def upsert_klines(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+    """Write klines that may be there already; one with other values is corrected and keeps its created_at.
+
+    To be called in a transaction, which afterwards holds the write lock. A row that Postgres refuses is left out
+    with its reason and the rest is kept. Raises LeadershipLostError when another collector leads.
+    """
+    if not klines:
+        return Stored(0, 0, [])
+    stored = await _upsert_parts(connection, label, klines)
+    await _refresh_rollups(connection, label, klines[0].minute_ms, klines[-1].minute_ms)
+    return stored
+
+
+async def _upsert_parts(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+    try:
+        async with connection.transaction():
+            return await _upsert_once(connection, label, klines)
+    except _DATA_ERRORS as error:
+        if len(klines) == 1:
+            return Stored(0, 0, [Refusal(f"Postgres: {error}", repr(tuple(klines[0]))[:200])])
+    half = len(klines) // 2
+    first = await _upsert_parts(connection, label, klines[:half])
+    second = await _upsert_parts(connection, label, klines[half:])
+    return Stored(*(a + b for a, b in zip(first, second, strict=True)))  # type: ignore[operator]
+
+
+async def _upsert_once(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+    columns = list(zip(*klines, strict=True))
+    changed = await connection.fetch(
+        """
+        INSERT INTO ticks AS tick (
+            symbol, minute, open, high, low, close, volume, quote_volume, trades,
+            taker_base_volume, taker_quote_volume, source
+        )
+        SELECT $1, to_timestamp(minute_ms / 1000), open::numeric, high::numeric, low::numeric, close::numeric,
+               volume::numeric, quote_volume::numeric, trades, taker_base_volume::numeric,
+               taker_quote_volume::numeric, $2
+        FROM unnest(
+            $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
+            $11::text[], $12::text[]
+        ) AS kline (
+            minute_ms, open, high, low, close, volume, quote_volume, trades, taker_base_volume, taker_quote_volume
+        )
+        ON CONFLICT (symbol, minute) DO UPDATE
+        SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+            volume = excluded.volume, quote_volume = excluded.quote_volume, trades = excluded.trades,
+            taker_base_volume = excluded.taker_base_volume, taker_quote_volume = excluded.taker_quote_volume,
+            source = excluded.source, corrected_at = now()
+        WHERE (tick.open, tick.high, tick.low, tick.close, tick.volume, tick.quote_volume, tick.trades,
+               tick.taker_base_volume, tick.taker_quote_volume)
+           IS DISTINCT FROM
+              (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.quote_volume,
+               excluded.trades, excluded.taker_base_volume, excluded.taker_quote_volume)
+        RETURNING old.minute IS NULL AS inserted
+        """,
+        label.symbol,
+        label.source,
+        *columns,
+    )
+    inserted = sum(row["inserted"] for row in changed)
+    return Stored(inserted, len(changed) - inserted, [])
+
+
+async def copy_klines(
+    connection: Connection, label: Label, lines: Sequence[bytes], start_ms: int, last_ms: int
+) -> None:
+    """Copy lines of `copy_line`s whose minutes, from `start_ms` to `last_ms`, are known to be missing.
+
+    To be called in a transaction. Raises asyncpg's DataError or IntegrityConstraintViolationError when Postgres
+    refuses a row or has it already; then nothing is written, and `upsert_klines` can sort it out.
+    """
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for line in lines:
+            yield line
+            await asyncio.sleep(0)
+
+    await connection.copy_to_table("ticks", source=pieces(), columns=_COLUMNS, format="csv")
+    await _refresh_rollups(connection, label, start_ms, last_ms)
+
+
+def copy_lines(label: Label, klines: Sequence[Kline]) -> bytes:
+    """Return klines as CSV for COPY."""
+    ending = (
+        f",{label.source}\n"
+        if not set(label.source) & set('",\n\r')
+        else f',"{label.source.replace(chr(34), chr(34) * 2)}"\n'
+    )
+    return "".join(_copy_line_parts(label.symbol, ending, klines)).encode()
+
+
+def _copy_line_parts(symbol: str, ending: str, klines: Sequence[Kline]) -> Iterator[str]:
+    day = -1
+    prefix = ""
+    for minute_ms, open_, high, low, close, volume, quote, trades, taker_base, taker_quote in klines:
+        number = minute_ms // MINUTE_MS
+        if number // 1440 != day:
+            day = number // 1440
+            prefix = f"{symbol},{_FIRST_DAY + timedelta(days=day)}"
+        yield (
+            f"{prefix}{_MINUTES_OF_DAY[number % 1440]},{open_},{high},{low},{close},{volume},{quote},{trades},"
+            f"{taker_base},{taker_quote}{ending}"
+        )
+
+
+async def _refresh_rollups(connection: Connection, label: Label, first_ms: int, last_ms: int) -> None:
+    """Take the write lock, proving our epoch, then recompute what the range touches.
+
+    Two transactions that recomputed one hour side by side would each miss the other's ticks; the lock on the
+    leadership row makes them follow one another, and turns away a leader whose epoch has passed.
+    """
+    held = await connection.fetchval(
+        "SELECT true FROM leadership WHERE service = 'collector' AND epoch = $1 FOR NO KEY UPDATE", label.epoch
+    )
+    if not held:
+        raise LeadershipLostError("Another collector has taken over.")
+    start: datetime = from_milliseconds(first_ms)
+    end: datetime = from_milliseconds(last_ms + MINUTE_MS)
+    await connection.execute("SELECT refresh_rollups($1, $2, $3)", label.symbol, start, end)

@@ -1,0 +1,122 @@
+"""`collector verify`: compares the stored minutes with the exchange's, and says each difference."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from tqdm import tqdm
+
+from collector.backfill import LIVE_MINUTES, pages
+from collector.exchange import Exchange, open_exchange
+from collector.heartbeat import load_pause
+from collector.klines import Kline
+from collector.settings import CollectorSettings
+from shared.database.connection import Connection, connect, translated
+from shared.errors import UsageError
+from shared.gaps import Run, select_record_range
+from shared.instant import floor_minute, from_milliseconds, parse_instant, to_milliseconds, to_text
+from shared.lifecycle import stop_on_signals
+
+SHOWN_DIFFERENCES = 50
+_FIELDS = Kline._fields[1:]
+
+Values = tuple[Decimal, ...]
+
+
+@dataclass
+class Comparison:
+    """What was found for one symbol."""
+
+    symbol: str
+    compared: Run
+    equal: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+async def verify(settings: CollectorSettings, since: str | None, until: str | None) -> list[Comparison]:
+    """Compare [since, until), by default the whole record, for every symbol; writes nothing.
+
+    Raises UsageError for a range that makes no sense, DatabaseError and ExchangeError when one does not answer.
+    """
+    stop = stop_on_signals()
+    found = []
+    async with (
+        open_exchange(settings, stop) as exchange,
+        connect(settings.database_url.get_secret_value(), "minutebook-verify") as connection,
+    ):
+        with translated():
+            await load_pause(connection, exchange)
+            await exchange.binance.measure_time()
+            for symbol in settings.symbols:
+                wanted = await _range(connection, exchange, symbol, since, until)
+                found.append(await _compare(connection, exchange, Comparison(symbol, wanted), stop))
+    return found
+
+
+async def _range(connection: Connection, exchange: Exchange, symbol: str, since: str | None, until: str | None) -> Run:
+    now = exchange.clock.now()
+    record = await select_record_range(connection, symbol)
+    if record is None and since is None:
+        raise UsageError(f"Nothing of {symbol} is collected yet; run `python -m collector run`, or give --since.")
+    try:
+        start = floor_minute(parse_instant(since, now)) if since else record.start if record else now
+        end = floor_minute(parse_instant(until, now)) if until else floor_minute(now) - LIVE_MINUTES
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
+    end = min(end, from_milliseconds(exchange.clock.open_minute_ms()))
+    if start >= end:
+        raise UsageError(
+            f"There is no closed minute from {to_text(start)} to {to_text(end)}; correct --since, --until."
+        )
+    return Run(start, end)
+
+
+async def _compare(
+    connection: Connection, exchange: Exchange, comparison: Comparison, stop: asyncio.Event
+) -> Comparison:
+    wanted = comparison.compared
+    with tqdm(total=wanted.minutes, desc=comparison.symbol, unit="min", unit_scale=True) as bar:
+        for page in pages(wanted):
+            if stop.is_set():
+                raise UsageError("Interrupted before the whole range was compared.")
+            bounds = to_milliseconds(page.start), to_milliseconds(page.end)
+            answer = await exchange.binance.klines(comparison.symbol, *bounds)
+            theirs = {kline.minute_ms: tuple(Decimal(value) for value in kline[1:]) for kline in answer.klines}
+            ours = await _select_values(connection, comparison.symbol, page)
+            differences = list(compare_minutes(ours, theirs))
+            comparison.differences += differences
+            comparison.equal += len(ours.keys() | theirs.keys()) - len({text.split()[0] for text in differences})
+            bar.update(page.minutes)
+    comparison.differences.sort()
+    return comparison
+
+
+async def _select_values(connection: Connection, symbol: str, page: Run) -> dict[int, Values]:
+    rows = await connection.fetch(
+        """
+        SELECT minute, open, high, low, close, volume, quote_volume, trades, taker_base_volume, taker_quote_volume
+        FROM ticks
+        WHERE symbol = $1
+          AND minute >= $2
+          AND minute < $3
+        """,
+        symbol,
+        *page,
+    )
+    return {to_milliseconds(row["minute"]): tuple(Decimal(value) for value in tuple(row)[1:]) for row in rows}
+
+
+def compare_minutes(ours: Mapping[int, Values], theirs: Mapping[int, Values]) -> Iterator[str]:
+    """Yield a sentence for each minute that only one side has, or whose values differ; it begins with the minute."""
+    for minute_ms in sorted(ours.keys() | theirs.keys()):
+        minute = to_text(from_milliseconds(minute_ms))
+        if minute_ms not in ours:
+            yield f"{minute} is not stored, but the exchange has it"
+        elif minute_ms not in theirs:
+            yield f"{minute} is stored, but the exchange does not have it"
+        elif ours[minute_ms] != theirs[minute_ms]:
+            values = zip(_FIELDS, ours[minute_ms], theirs[minute_ms], strict=True)
+            yield f"{minute} differs: " + ", ".join(
+                f"{name} {mine} stored, {other} at the exchange" for name, mine, other in values if mine != other
+            )
