@@ -143,27 +143,40 @@ BEGIN ATOMIC
         symbol, hour, count, minutes, open, high, low, close, volume, quote_volume, trades,
         taker_base_volume, taker_quote_volume, closes, source, created_at
     )
-    SELECT symbol,
-           date_bin('1 hour', minute, '2000-01-01Z') AS hour,
-           count(*),
-           bit_or(1::bigint << date_part('minute', minute)::integer),
-           (array_agg(open ORDER BY minute))[1],
-           max(high),
-           min(low),
-           (array_agg(close ORDER BY minute))[count(*)],
-           sum(volume),
-           sum(quote_volume),
-           sum(trades),
-           sum(taker_base_volume),
-           sum(taker_quote_volume),
-           array_agg(close::float8 ORDER BY minute),
-           CASE WHEN min(source) = max(source) THEN min(source) ELSE 'mixed' END,
-           max(created_at)
-    FROM public.ticks
-    WHERE symbol = wanted_symbol
-      AND minute >= date_bin('1 hour', range_start, '2000-01-01Z')
-      AND minute < date_bin('1 hour', range_end - interval '1 microsecond', '2000-01-01Z') + interval '1 hour'
-    GROUP BY symbol, date_bin('1 hour', minute, '2000-01-01Z')
+    SELECT wanted_symbol, hour, count, minutes,
+           (SELECT open FROM public.ticks WHERE symbol = wanted_symbol AND minute = first_minute),
+           high,
+           low,
+           (SELECT close FROM public.ticks WHERE symbol = wanted_symbol AND minute = last_minute),
+           volume, quote_volume, trades, taker_base_volume, taker_quote_volume, closes, source, created_at
+    FROM (
+        -- Aggregating what comes in order, and looking the first and last row up, takes 0.6 of the time that
+        -- ordered aggregates of every column take.
+        SELECT date_bin('1 hour', minute, '2000-01-01Z') AS hour,
+               count(*) AS count,
+               bit_or(1::bigint << date_part('minute', minute)::integer) AS minutes,
+               min(minute) AS first_minute,
+               max(minute) AS last_minute,
+               max(high) AS high,
+               min(low) AS low,
+               sum(volume) AS volume,
+               sum(quote_volume) AS quote_volume,
+               sum(trades) AS trades,
+               sum(taker_base_volume) AS taker_base_volume,
+               sum(taker_quote_volume) AS taker_quote_volume,
+               array_agg(close::float8) AS closes,
+               CASE WHEN min(source) = max(source) THEN min(source) ELSE 'mixed' END AS source,
+               max(created_at) AS created_at
+        FROM (
+            SELECT *
+            FROM public.ticks
+            WHERE symbol = wanted_symbol
+              AND minute >= date_bin('1 hour', range_start, '2000-01-01Z')
+              AND minute < date_bin('1 hour', range_end - interval '1 microsecond', '2000-01-01Z') + interval '1 hour'
+            ORDER BY minute
+        ) AS tick
+        GROUP BY hour
+    ) AS hours
     ON CONFLICT (symbol, hour) DO UPDATE
     SET count = excluded.count, minutes = excluded.minutes, open = excluded.open, high = excluded.high,
         low = excluded.low, close = excluded.close, volume = excluded.volume, quote_volume = excluded.quote_volume,

@@ -9,7 +9,9 @@ import hashlib
 import io
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
@@ -183,6 +185,22 @@ def read_archive(content: bytes, file: ArchiveFile, start_ms: int, end_ms: int) 
 def _chunks(
     content: bytes, file: ArchiveFile, start_ms: int, end_ms: int, refused: list[Refusal]
 ) -> Iterator[list[Kline]]:
+    with open_csv(content, file) as lines:
+        rows: Iterator[list[str]] = csv.reader(lines)
+        first = next(rows, None)
+        if first and not first[0].isdigit():
+            first = next(rows, None)
+        ticks_per_ms = 1000 if first and is_microseconds(first[0]) else 1
+        rows = chain([first] if first else [], rows)
+        while chunk := list(islice(rows, CHUNK_ROWS)):
+            page = parse_klines(chunk, file.start_ms, file.end_ms, ticks_per_ms)
+            refused.extend(page.refused)
+            yield [kline for kline in page.klines if start_ms <= kline.minute_ms < end_ms]
+
+
+@contextmanager
+def open_csv(content: bytes, file: ArchiveFile) -> Iterator[io.TextIOWrapper]:
+    """Open the CSV in a zip as lines of text; raises ArchiveCorruptError, then or while it is read, when it is none."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
@@ -191,24 +209,11 @@ def _chunks(
             if members[0].file_size > LARGEST_CSV_BYTES:
                 raise ArchiveCorruptError(f"{file.name}.csv is larger than such a file can be.")
             with archive.open(members[0]) as member:
-                rows: Iterable[list[str]] = csv.reader(io.TextIOWrapper(member, encoding="ascii", newline=""))
-                first = next(iter(rows), None)
-                if first and not first[0].isdigit():
-                    first = next(iter(rows), None)
-                ticks_per_ms = 1000 if first and first[0].isdigit() and int(first[0]) >= _MICROSECONDS_FROM else 1
-                rows = chain([first] if first else [], rows)
-                while chunk := list(islice(rows, CHUNK_ROWS)):
-                    page = parse_klines(chunk, file.start_ms, file.end_ms, ticks_per_ms)
-                    refused.extend(page.refused)
-                    wanted = [kline for kline in page.klines if start_ms <= kline.minute_ms < end_ms]
-                    yield wanted
-    except (
-        zipfile.BadZipFile,
-        UnicodeDecodeError,
-        csv.Error,
-        EOFError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-    ) as error:
+                yield io.TextIOWrapper(member, encoding="ascii", newline="")
+    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, csv.Error, EOFError, OSError, RuntimeError) as error:
         raise ArchiveCorruptError(f"{file.name}.zip cannot be read: {error}.") from error
+
+
+def is_microseconds(time: str) -> bool:
+    """Whether the digits of a time count microseconds since 1970, and not milliseconds."""
+    return time.isdigit() and int(time) >= _MICROSECONDS_FROM

@@ -9,9 +9,10 @@ import asyncpg
 
 from collector.archive import ArchiveFile, read_archive
 from collector.clock import ExchangeClock
-from collector.klines import Kline, KlinePage, Refusal, log_refusals
+from collector.klines import Kline, KlinePage, Label, Refusal, log_refusals
 from collector.ledger import record_answer
-from collector.store import Label, Stored, copy_klines, copy_lines, upsert_klines
+from collector.pack import UnusualRowError, pack_archive
+from collector.store import Stored, copy_archive, upsert_klines
 from shared.database.connection import Pool
 from shared.gaps import Run, select_absences, subtract
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
@@ -36,17 +37,6 @@ class Counts:
         self.inserted += stored.inserted
         self.corrected += stored.corrected
         self.refused.update(refusal.reason.split(":")[0] for refusal in (*refused, *stored.refused))
-
-
-@dataclass(frozen=True)
-class PackedArchive:
-    """An archive's wanted rows as COPY text, with the first and the last minute in it."""
-
-    lines: list[bytes]
-    count: int
-    first_ms: int
-    last_ms: int
-    refused: list[Refusal]
 
 
 class Recorder:
@@ -97,50 +87,33 @@ class Recorder:
 
         What the file lacks is not absent for that: REST has the last word. Raises ArchiveCorruptError.
         """
-        symbol = file.symbol
-        packed = await asyncio.to_thread(pack_archive, self._label(symbol), file, content, asked)
-        stored = Stored(packed.count, 0, [])
-        if packed.count:
-            try:
+        label = self._label(file.symbol)
+        try:
+            packed = await asyncio.to_thread(pack_archive, label, file, content, asked)
+            if packed.count:
                 async with self.pool.acquire() as connection, connection.transaction():
-                    label = self._label(symbol)
-                    await copy_klines(connection, label, packed.lines, packed.first_ms, packed.last_ms)
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-                log.info("archive_stored_slowly", file=file.name, reason=str(error))
-                stored = await self._upsert_archive(file, content, asked)
-        self._finish(symbol, file.name, stored, packed.refused)
+                    await copy_archive(connection, label, packed)
+        except (UnusualRowError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            log.info("archive_read_with_care", file=file.name, reason=str(error)[:200])
+            return await self._record_archive_rows(file, content, asked)
+        self._finish(file.symbol, file.name, Stored(packed.count, 0, []), [])
         return packed.count
 
-    async def _upsert_archive(self, file: ArchiveFile, content: bytes, asked: Run) -> Stored:
-        total = Stored(0, 0, [])
+    async def _record_archive_rows(self, file: ArchiveFile, content: bytes, asked: Run) -> int:
+        """Store a file row by row, so that only its bad rows are lost."""
         rows = read_archive(content, file, *_bounds(asked))
-        for klines in rows.klines:
+        count = 0
+        while (klines := await asyncio.to_thread(next, rows.klines, None)) is not None:
             async with self.pool.acquire() as connection, connection.transaction():
                 stored = await upsert_klines(connection, self._label(file.symbol), klines)
-            total = Stored(
-                total.inserted + stored.inserted,
-                total.corrected + stored.corrected,
-                total.refused + stored.refused,
-            )
-        return total
+            count += stored.inserted
+            self._finish(file.symbol, file.name, stored, [])
+        self._finish(file.symbol, file.name, Stored(0, 0, []), rows.refused)
+        return count
 
     def _finish(self, symbol: str, origin: str, stored: Stored, refused: Sequence[Refusal]) -> None:
         log_refusals([*refused, *stored.refused], symbol, origin)
         self.counts.add(stored, refused)
-
-
-def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) -> PackedArchive:
-    """Turn a file into COPY text; CPU work for a thread. Raises ArchiveCorruptError."""
-    rows = read_archive(content, file, *_bounds(asked))
-    lines, count, first_ms, last_ms = [], 0, 0, 0
-    for klines in rows.klines:
-        if not klines:
-            continue
-        lines.append(copy_lines(label, klines))
-        first_ms = min(first_ms or klines[0].minute_ms, klines[0].minute_ms)
-        last_ms = max(last_ms, klines[-1].minute_ms)
-        count += len(klines)
-    return PackedArchive(lines, count, first_ms, last_ms, rows.refused)
 
 
 def missing_runs(klines: Sequence[Kline], asked: Run) -> list[Run]:

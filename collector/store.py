@@ -1,43 +1,19 @@
 """Writes klines: the ticks and the rollups they touch change in one transaction, which proves that we still lead."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
 
-from collector.klines import MINUTE_MS, Kline, Refusal
+from collector.klines import MINUTE_MS, Kline, Label, Refusal
+from collector.pack import COPY_COLUMNS, PackedArchive
 from shared.database.connection import Connection
 from shared.errors import LeadershipLostError
 from shared.instant import from_milliseconds
 
-_COLUMNS = (
-    "symbol",
-    "minute",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "quote_volume",
-    "trades",
-    "taker_base_volume",
-    "taker_quote_volume",
-    "source",
-)
-_MINUTES_OF_DAY = [f" {minute // 60:02}:{minute % 60:02}:00+00" for minute in range(1440)]
-_FIRST_DAY = date(1970, 1, 1)
 # What the data can be guilty of; a page that raises one of these is stored in smaller and smaller parts.
 _DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-
-
-class Label(NamedTuple):
-    """What every row of a write carries, and the proof that it may be written."""
-
-    symbol: str
-    source: str
-    epoch: int
 
 
 class Stored(NamedTuple):
@@ -111,46 +87,19 @@ async def _upsert_once(connection: Connection, label: Label, klines: Sequence[Kl
     return Stored(inserted, len(changed) - inserted, [])
 
 
-async def copy_klines(
-    connection: Connection, label: Label, lines: Sequence[bytes], start_ms: int, last_ms: int
-) -> None:
-    """Copy lines of `copy_line`s whose minutes, from `start_ms` to `last_ms`, are known to be missing.
+async def copy_archive(connection: Connection, label: Label, packed: PackedArchive) -> None:
+    """Copy an archive's minutes, which are known to be missing.
 
     To be called in a transaction. Raises asyncpg's DataError or IntegrityConstraintViolationError when Postgres
     refuses a row or has it already; then nothing is written, and `upsert_klines` can sort it out.
     """
 
     async def pieces() -> AsyncIterator[bytes]:
-        for line in lines:
-            yield line
-            await asyncio.sleep(0)
+        for piece in packed.pieces:
+            yield piece
 
-    await connection.copy_to_table("ticks", source=pieces(), columns=_COLUMNS, format="csv")
-    await _refresh_rollups(connection, label, start_ms, last_ms)
-
-
-def copy_lines(label: Label, klines: Sequence[Kline]) -> bytes:
-    """Return klines as CSV for COPY."""
-    ending = (
-        f",{label.source}\n"
-        if not set(label.source) & set('",\n\r')
-        else f',"{label.source.replace(chr(34), chr(34) * 2)}"\n'
-    )
-    return "".join(_copy_line_parts(label.symbol, ending, klines)).encode()
-
-
-def _copy_line_parts(symbol: str, ending: str, klines: Sequence[Kline]) -> Iterator[str]:
-    day = -1
-    prefix = ""
-    for minute_ms, open_, high, low, close, volume, quote, trades, taker_base, taker_quote in klines:
-        number = minute_ms // MINUTE_MS
-        if number // 1440 != day:
-            day = number // 1440
-            prefix = f"{symbol},{_FIRST_DAY + timedelta(days=day)}"
-        yield (
-            f"{prefix}{_MINUTES_OF_DAY[number % 1440]},{open_},{high},{low},{close},{volume},{quote},{trades},"
-            f"{taker_base},{taker_quote}{ending}"
-        )
+    await connection.copy_to_table("ticks", source=pieces(), columns=COPY_COLUMNS, format="csv")
+    await _refresh_rollups(connection, label, packed.first_ms, packed.last_ms)
 
 
 async def _refresh_rollups(connection: Connection, label: Label, first_ms: int, last_ms: int) -> None:
