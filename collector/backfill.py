@@ -21,8 +21,8 @@ from shared.logging import get_logger
 
 log = get_logger(__name__)
 
-# Enough to hide the exchange's answering time behind the database's, few enough to bound the memory.
-WORKERS = 3
+# One part is fetched and unpacked while Postgres takes the other; more would only add their memory.
+WORKERS = 2
 LOOK_AGAIN_SECONDS = 10.0
 # The newest minutes belong to the live task, which reads them again and again by itself.
 LIVE_MINUTES = timedelta(minutes=2)

@@ -17,6 +17,7 @@ from shared.logging import get_logger
 log = get_logger(__name__)
 
 BEAT_SECONDS = 5.0
+PAUSE_LOOK_SECONDS = 0.2
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
@@ -79,8 +80,8 @@ async def load_pause(connection: Connection, exchange: Exchange) -> None:
 
 async def keep_pause(pool: Pool, exchange: Exchange, stop: asyncio.Event) -> None:
     """Write each pause down as soon as it is asked for, so that a restart does not forget it."""
-    while not stop.is_set():
-        if await wait(exchange.gate.pause_changed, 1.0):
+    while not await wait(stop, PAUSE_LOOK_SECONDS):
+        if exchange.gate.pause_changed.is_set():
             exchange.gate.pause_changed.clear()
             seconds, reason = exchange.gate.pause_seconds(), exchange.gate.pause_reason
             until: datetime = await pool.fetchval(

@@ -26,7 +26,7 @@ COPY_COLUMNS = (
     "symbol",
     "source",
 )
-_PIECE_ROWS = 4096
+_PIECE_ROWS = 1024
 _MINUTES_OF_DAY = [f" {minute // 60:02}:{minute % 60:02}:00+00," for minute in range(1440)]
 _FIRST_DAY = date(1970, 1, 1)
 
@@ -56,7 +56,7 @@ def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) ->
     ending = f",{label.symbol},{_quoted(label.source)}\n"
     pieces: list[bytes] = []
     rows: list[str] = []
-    kept: list[int] = []
+    count, first_kept, last_kept = 0, 0, 0
     previous, day, prefix, unit = file_first - 1, -1, "", 0
     with open_csv(content, file) as lines:
         for line in lines:
@@ -78,7 +78,8 @@ def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) ->
             if minute // 1440 != day:
                 day = minute // 1440
                 prefix = str(_FIRST_DAY + timedelta(days=day))
-            kept.append(minute)
+            first_kept, last_kept = first_kept or minute, minute
+            count += 1
             rows.append(
                 f"{prefix}{_MINUTES_OF_DAY[minute % 1440]}{open_},{high},{low},{close},{volume},{quote},{trades},"
                 f"{taker_base},{taker_quote}{ending}"
@@ -88,9 +89,7 @@ def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) ->
                 rows.clear()
     if rows:
         pieces.append("".join(rows).encode())
-    if not kept:
-        return PackedArchive([], 0, 0, 0)
-    return PackedArchive(pieces, len(kept), kept[0] * MINUTE_MS, kept[-1] * MINUTE_MS)
+    return PackedArchive(pieces, count, first_kept * MINUTE_MS, last_kept * MINUTE_MS)
 
 
 def _quoted(text: str) -> str:

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import asyncpg
 
@@ -19,6 +21,8 @@ from shared.instant import MINUTE, from_milliseconds, to_milliseconds
 from shared.logging import get_logger
 
 log = get_logger(__name__)
+
+Result = TypeVar("Result")
 
 # The exchange's own store can lag: a minute that closed less than this ago may still come.
 SETTLED_MS = 60_000
@@ -48,6 +52,11 @@ class Recorder:
         self._source = source
         self._epoch = epoch
         self.counts = counts
+        # One thread: unpacking holds the interpreter's lock, so a second would only add its memory.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unpack")
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _label(self, symbol: str) -> Label:
         return Label(symbol, self._source, self._epoch)
@@ -89,7 +98,7 @@ class Recorder:
         """
         label = self._label(file.symbol)
         try:
-            packed = await asyncio.to_thread(pack_archive, label, file, content, asked)
+            packed = await self._in_thread(pack_archive, label, file, content, asked)
             if packed.count:
                 async with self.pool.acquire() as connection, connection.transaction():
                     await copy_archive(connection, label, packed)
@@ -103,7 +112,7 @@ class Recorder:
         """Store a file row by row, so that only its bad rows are lost."""
         rows = read_archive(content, file, *_bounds(asked))
         count = 0
-        while (klines := await asyncio.to_thread(next, rows.klines, None)) is not None:
+        while (klines := await self._in_thread(next, rows.klines, None)) is not None:
             async with self.pool.acquire() as connection, connection.transaction():
                 stored = await upsert_klines(connection, self._label(file.symbol), klines)
             count += stored.inserted
