@@ -5,7 +5,7 @@ from argparse import Namespace
 
 from collector.backfill_command import run_backfill
 from collector.settings import CollectorSettings
-from collector.verify import SHOWN_DIFFERENCES, verify
+from collector.verify import verify
 from collector.worker import run_service
 from shared.command import EXIT_DIFFERENT, EXIT_OK, Parser, run
 from shared.database.connection import connect, translated
@@ -79,13 +79,13 @@ async def _print_verification(settings: CollectorSettings, options: Namespace) -
     _check_dates(options)
     code = EXIT_OK
     for found in await verify(settings, options.since, options.until):
-        for difference in found.differences[:SHOWN_DIFFERENCES]:
+        for difference in found.differences:
             print(f"{found.symbol} {difference}")
-        if len(found.differences) > SHOWN_DIFFERENCES:
-            print(f"{found.symbol} … and {len(found.differences) - SHOWN_DIFFERENCES} more")
+        if found.different > len(found.differences):
+            print(f"{found.symbol} … and {found.different - len(found.differences)} more")
         span = f"{to_text(found.compared.start)} to {to_text(found.compared.end)}"
-        print(f"{found.symbol}: {span}, {found.equal} minutes equal, {len(found.differences)} different")
-        code = EXIT_DIFFERENT if found.differences else code
+        print(f"{found.symbol}: {span}, {found.equal} minutes equal, {found.different} different")
+        code = EXIT_DIFFERENT if found.different else code
     return code
 
 

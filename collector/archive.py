@@ -7,6 +7,7 @@ A file is used only when its SHA-256 matches the one published beside it. Times 
 import csv
 import hashlib
 import io
+import lzma
 import time
 import zipfile
 import zlib
@@ -30,6 +31,8 @@ log = get_logger(__name__)
 Span = Literal["monthly", "daily"]
 
 DAY_MS = 1440 * MINUTE_MS
+# A hole of so much is filled with daily files, where no monthly one pays.
+DAYS_FROM = timedelta(days=7)
 CHUNK_ROWS = 4096
 TIMEOUT_SECONDS = 60.0
 CONNECT_TIMEOUT_SECONDS = 3.0
@@ -37,6 +40,8 @@ CONNECT_TIMEOUT_SECONDS = 3.0
 LARGEST_ZIP_BYTES = 32 * 1024 * 1024
 LARGEST_CSV_BYTES = 64 * 1024 * 1024
 _MICROSECONDS_FROM = 10**14
+# What reading a damaged, encrypted or oddly packed zip, or a file that is no table of ASCII, can raise.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, csv.Error, EOFError, OSError, RuntimeError, ValueError)
 _FIRST_REST_SECONDS = 30.0
 _LONGEST_REST_SECONDS = 900.0
 
@@ -93,13 +98,18 @@ class Archives:
         self._failures = 0
         self._rests_until = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether files can be asked for at all just now."""
+        return bool(self._url) and time.monotonic() >= self._rests_until
+
     def covering(self, symbol: str, start_ms: int, end_ms: int, now_ms: int) -> ArchiveFile | None:
         """Return the file with which to fill the newest part of the missing minutes [start_ms, end_ms), if it pays.
 
         A month's file from ten missing days of it on, a day's from a whole one in a hole of a week. Days appear the
         day after, months in the first days of the next; what is tried too soon answers 404 and is left to REST.
         """
-        if not self._url or time.monotonic() < self._rests_until:
+        if not self.is_on:
             return None
         last_day = from_milliseconds(end_ms - 1).date()
         month = ArchiveFile(symbol, "monthly", last_day.replace(day=1))
@@ -108,7 +118,11 @@ class Archives:
             return month
         day = ArchiveFile(symbol, "daily", last_day)
         whole_day = start_ms <= day.start_ms and end_ms == day.end_ms
-        if whole_day and end_ms - start_ms >= 7 * DAY_MS and now_ms >= day.end_ms + DAY_MS // 4:
+        if (
+            whole_day
+            and end_ms - start_ms >= DAYS_FROM // timedelta(milliseconds=1)
+            and now_ms >= day.end_ms + DAY_MS // 4
+        ):
             return None if day in self._done else day
         return None
 
@@ -210,10 +224,10 @@ def open_csv(content: bytes, file: ArchiveFile) -> Iterator[io.TextIOWrapper]:
                 raise ArchiveCorruptError(f"{file.name}.csv is larger than such a file can be.")
             with archive.open(members[0]) as member:
                 yield io.TextIOWrapper(member, encoding="ascii", newline="")
-    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, csv.Error, EOFError, OSError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ArchiveCorruptError(f"{file.name}.zip cannot be read: {error}.") from error
 
 
 def is_microseconds(time: str) -> bool:
     """Whether the digits of a time count microseconds since 1970, and not milliseconds."""
-    return time.isdigit() and int(time) >= _MICROSECONDS_FROM
+    return time.isdigit() and len(time) < 20 and int(time) >= _MICROSECONDS_FROM

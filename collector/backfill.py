@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from collector.archive import ArchiveFile, Archives
+from collector.archive import DAYS_FROM, ArchiveFile, Archives
 from collector.binance import PAGE_LIMIT
 from collector.exchange import Exchange
 from collector.klines import KlinePage
@@ -15,7 +15,7 @@ from collector.ledger import select_due_absences
 from collector.recorder import Recorder
 from shared.errors import ArchiveCorruptError, ExchangeRefusedError, ExchangeUnreachableError
 from shared.gaps import Run, select_absences, select_missing, subtract
-from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.instant import MINUTE, floor_day, from_milliseconds, to_milliseconds
 from shared.lifecycle import Stopping, wait
 from shared.logging import get_logger
 
@@ -48,10 +48,16 @@ class Plan:
         file = self._archives.covering(
             self._symbol, to_milliseconds(hole.start), to_milliseconds(hole.end), self._now_ms
         )
-        start = max(hole.start, from_milliseconds(file.start_ms) if file else hole.end - PAGE)
+        start = max(hole.start, from_milliseconds(file.start_ms) if file else self._page_start(hole))
         if start > hole.start:
             self._holes.append(Run(hole.start, start))
         return Run(start, hole.end), file
+
+    def _page_start(self, hole: Run) -> datetime:
+        """Cut where the newest day of a long hole begins, so that the days before it can come from files."""
+        newest_day = floor_day(hole.end - MINUTE)
+        by_days = self._archives.is_on and hole.end - hole.start >= DAYS_FROM
+        return max(hole.end - PAGE, newest_day) if by_days else hole.end - PAGE
 
     def reaches_before(self, end: datetime) -> bool:
         """Whether anything older than `end` is still to be handed out."""
@@ -171,7 +177,7 @@ class Backfill:
     async def _fill_page(self, plan: Plan, page: Run) -> int:
         """Ask for a page. Where the exchange has nothing at all, find out how far back that goes, in one question."""
         start_ms = to_milliseconds(page.start)
-        answer = await self._binance.klines(self._symbol, start_ms, to_milliseconds(page.end))
+        answer = await self._ask_twice(page)
         await self._recorder.record_page(self._symbol, answer, page)
         settled = page.minutes
         if not answer.klines and not answer.refused and plan.reaches_before(page.start):
@@ -180,6 +186,16 @@ class Backfill:
                 await self._recorder.record_page(self._symbol, KlinePage([], []), run)
                 settled += run.minutes
         return settled
+
+    async def _ask_twice(self, page: Run) -> KlinePage:
+        """Ask for a page, and again where the answer has malformed rows or none: most of that passes at once."""
+        bounds = to_milliseconds(page.start), to_milliseconds(page.end)
+        first = await self._binance.klines(self._symbol, *bounds)
+        if first.klines and not first.refused:
+            return first
+        second = await self._binance.klines(self._symbol, *bounds)
+        found = {kline.minute_ms: kline for kline in (*first.klines, *second.klines)}
+        return KlinePage(sorted(found.values()), first.refused + second.refused)
 
 
 def pages(hole: Run) -> Iterator[Run]:

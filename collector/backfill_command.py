@@ -1,7 +1,7 @@
 """`collector backfill`: makes the record whole over a range, with a bar; beside a running collector, by asking it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -9,11 +9,12 @@ from tqdm import tqdm
 
 from collector.backfill import WORKERS, Backfill
 from collector.exchange import open_exchange
+from collector.leadership import is_led
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
-from collector.worker import Worker
+from collector.worker import Worker, run_until
 from shared.database.connection import Pool
-from shared.errors import UsageError
+from shared.errors import LeadershipLostError, UsageError
 from shared.gaps import select_absences, select_missing, subtract
 from shared.instant import floor_minute, parse_instant, to_text
 from shared.lifecycle import stop_on_signals, wait
@@ -45,10 +46,14 @@ class BackfillCommand:
             until = min(until, backfill.live_start())
             with _bar(symbol, await self._count_missing(pool, symbol, since, until)) as bar:
                 while not stop.is_set() and await self._count_missing(pool, symbol, since, until):
-                    await backfill.fill(since, until, ask_again=False, on_progress=bar.update)
+                    filling = backfill.fill(since, until, ask_again=False, on_progress=bar.update)
+                    await run_until(stop, [_to_its_end(filling)])
 
     async def follow(self, pool: Pool) -> None:
-        """Ask the collector that leads to reach back to `since`, and watch until it has."""
+        """Ask the collector that leads to reach back to `since`, and watch until it has.
+
+        Raises LeadershipLostError when nobody leads any more, which is for us to do then.
+        """
         now: datetime = await pool.fetchval("SELECT exchange_now()")
         since, until = self._range(now)
         log.info("backfill_left_to_leader", since=to_text(since))
@@ -58,6 +63,8 @@ class BackfillCommand:
             left = await self._count_missing(pool, symbol, since, until)
             with _bar(symbol, left) as bar:
                 while left and not await wait(self._worker.stop, LOOK_SECONDS):
+                    if not await is_led(pool):
+                        raise LeadershipLostError("The collector that was asked has stopped.")
                     before, left = left, await self._count_missing(pool, symbol, since, until)
                     bar.update(max(0, before - left))
 
@@ -92,6 +99,10 @@ class BackfillCommand:
             position,
             since,
         )
+
+
+async def _to_its_end(work: Coroutine[object, object, int]) -> None:
+    await work
 
 
 def _bar(symbol: str, minutes: int) -> "tqdm[NoReturn]":

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,17 +25,19 @@ PAGE_TIMEOUT_SECONDS = 10.0
 LIVE_TIMEOUT_SECONDS = 3.0
 CONNECT_TIMEOUT_SECONDS = 2.0
 LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
+# From 1973 to 5138: whatever else a host calls its time is no time in milliseconds.
+_TIMES_MS = range(10**11, 10**14)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask: a path, what it weighs, how long it may take, and the JSON type that a good answer has."""
+    """What to ask: a path, what it weighs, how long it may take, and what tells a good answer from nonsense."""
 
     path: str
     params: dict[str, str | int]
     weight: int
     timeout_seconds: float
-    wants: type = dict
+    is_good: Callable[[object], bool]
     urgent: bool = True
 
 
@@ -79,23 +82,24 @@ class Binance:
         return page, any(isinstance(row, list) and row and _at_or_after(row[0], end_ms) for row in rows)
 
     async def history_end_before(self, symbol: str, end_ms: int) -> int:
-        """Return the end of the newest minute that the exchange has before `end_ms`; 0 when it has none."""
+        """Return the end of the newest minute that the exchange has before `end_ms`; 0 when its record begins later.
+
+        `end_ms` itself where it says neither: an empty list, or a row that cannot be read, proves nothing.
+        """
         rows = await self._rows(symbol, {"endTime": end_ms - 1, "limit": 1}, urgent=False)
-        if not rows:
-            return 0
         klines = parse_klines(rows, 0, end_ms).klines
-        # A row that cannot be read is no proof that nothing is there.
-        return klines[-1].minute_ms + MINUTE_MS if klines else end_ms
+        if klines:
+            return klines[-1].minute_ms + MINUTE_MS
+        oldest = [] if rows else await self._rows(symbol, {"startTime": 0, "limit": 1}, urgent=False)
+        listed = parse_klines(oldest, 0, self.clock.now_ms()).klines
+        return 0 if listed and listed[0].minute_ms >= end_ms else end_ms
 
     async def measure_time(self, host: Host | None = None) -> None:
         """Ask for the exchange's time and teach it to the clock; with a host, ask only that one."""
         sent_at = time.monotonic()
-        answer = await self._ask(Request("/api/v3/time", {}, TIME_WEIGHT, LIVE_TIMEOUT_SECONDS), only=host)
-        stated = answer.get("serverTime") if isinstance(answer, dict) else None
-        if not isinstance(stated, int):
-            raise ExchangeUnreachableError(f"The exchange's answer to /api/v3/time has no serverTime: {answer!r:.80}.")
+        answer = await self._ask(Request("/api/v3/time", {}, TIME_WEIGHT, LIVE_TIMEOUT_SECONDS, _tells_time), only=host)
         # A wait at the gate only widens the interval in which the answer was written, and so stays right.
-        self.clock.observe(stated, sent_at)
+        self.clock.observe(cast(dict[str, int], answer)["serverTime"], sent_at)
 
     async def probe_resting_hosts(self) -> None:
         """Ask the hosts that failed and have rested whether they are well, so that no live request has to try them."""
@@ -110,9 +114,9 @@ class Binance:
 
         Raises ExchangeRefusedError when it does not list the symbol.
         """
-        request = Request("/api/v3/exchangeInfo", {"symbol": symbol}, INFO_WEIGHT, PAGE_TIMEOUT_SECONDS)
+        request = Request("/api/v3/exchangeInfo", {"symbol": symbol}, INFO_WEIGHT, PAGE_TIMEOUT_SECONDS, _is_object)
         answer = await self._ask(request)
-        limits = answer.get("rateLimits") if isinstance(answer, dict) else None
+        limits = cast(dict[str, object], answer).get("rateLimits")
         for limit in limits if isinstance(limits, list) else ():
             if isinstance(limit, dict) and limit.get("rateLimitType") == "REQUEST_WEIGHT":
                 allowed, interval, count = limit.get("limit"), limit.get("interval"), limit.get("intervalNum")
@@ -123,7 +127,7 @@ class Binance:
     async def _rows(self, symbol: str, params: dict[str, int], *, urgent: bool) -> list[object]:
         query: dict[str, str | int] = {"symbol": symbol, "interval": "1m"} | params
         timeout = LIVE_TIMEOUT_SECONDS if urgent else PAGE_TIMEOUT_SECONDS
-        rows = await self._ask(Request("/api/v3/klines", query, KLINES_WEIGHT, timeout, list, urgent))
+        rows = await self._ask(Request("/api/v3/klines", query, KLINES_WEIGHT, timeout, _is_list, urgent))
         return cast(list[object], rows)
 
     async def _ask(self, request: Request, only: Host | None = None) -> object:
@@ -140,7 +144,7 @@ class Binance:
             else:
                 if self._is_limit(answer):
                     continue
-                if answer.status == 200 and isinstance(answer.body, request.wants):
+                if answer.status == 200 and request.is_good(answer.body):
                     self._succeeded(host, answer)
                     return answer.body
                 if answer.status == 400 and isinstance(answer.body, dict) and "code" in answer.body:
@@ -149,7 +153,7 @@ class Binance:
                         f"The exchange refuses {request.path} for {request.params.get('symbol', 'no symbol')}: "
                         f"{answer.body.get('msg')} (code {answer.body['code']})"
                     )
-                reason = f"HTTP {answer.status}" if answer.status != 200 else "an answer that is not its JSON"
+                reason = f"HTTP {answer.status}" if answer.status != 200 else "an answer that is not what was asked for"
             attempts -= 1
             self.gate.failed()
             self._hosts.failed(host, reason)
@@ -205,6 +209,19 @@ def _parse_json(content: bytes) -> object:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
+
+
+def _is_list(body: object) -> bool:
+    return isinstance(body, list)
+
+
+def _is_object(body: object) -> bool:
+    return isinstance(body, dict)
+
+
+def _tells_time(body: object) -> bool:
+    stated = body.get("serverTime") if isinstance(body, dict) else None
+    return isinstance(stated, int) and stated in _TIMES_MS
 
 
 def _at_or_after(value: object, minute_ms: int) -> bool:

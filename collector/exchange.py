@@ -14,7 +14,7 @@ from collector.hosts import Hosts
 from collector.rate_limit import RequestGate
 from collector.settings import CollectorSettings
 from shared.errors import ExchangeRefusedError, ExchangeUnreachableError, UsageError
-from shared.lifecycle import wait
+from shared.lifecycle import Stopping, wait
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -28,6 +28,7 @@ LIMITS_SECONDS = 3600.0
 class Exchange:
     """One exchange: its clock, its gate, and the two ways to ask it."""
 
+    stop: asyncio.Event
     session: aiohttp.ClientSession
     clock: ExchangeClock
     gate: RequestGate
@@ -44,14 +45,17 @@ class Exchange:
                 await self.binance.measure_time()
             except (ExchangeUnreachableError, ExchangeRefusedError) as error:
                 log.warning("exchange_unreachable", reason=str(error))
+                # The gate spaces requests that get no answer, but not those that are refused.
+                if await wait(self.stop, TIME_RETRY_SECONDS):
+                    raise Stopping from error
         for symbol in symbols:
             await self._learn_limits(symbol)
 
-    async def keep_time(self, symbol: str, stop: asyncio.Event) -> None:
+    async def keep_time(self, symbol: str) -> None:
         """Measure the exchange's time again and again, its limits now and then, and probe failed hosts."""
         limits_at = asyncio.get_running_loop().time() + LIMITS_SECONDS
         pause = TIME_RETRY_SECONDS
-        while not await wait(stop, pause):
+        while not await wait(self.stop, pause):
             before_ms = self.clock.now_ms()
             try:
                 await self.binance.measure_time()
@@ -87,4 +91,4 @@ async def open_exchange(settings: CollectorSettings, stop: asyncio.Event) -> Asy
         clock = ExchangeClock()
         gate = RequestGate(clock, stop, len(settings.rest_urls))
         binance = Binance(session, Hosts(settings.rest_urls), gate, clock)
-        yield Exchange(session, clock, gate, binance, Archives(session, settings.archive_url, gate))
+        yield Exchange(stop, session, clock, gate, binance, Archives(session, settings.archive_url, gate))

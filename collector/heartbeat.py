@@ -75,24 +75,35 @@ async def load_pause(connection: Connection, exchange: Exchange) -> None:
         "SELECT extract(epoch FROM until - clock_timestamp())::float8 AS seconds, reason FROM exchange_pause"
     )
     if row and row["seconds"] > 0:
-        exchange.gate.pause(row["seconds"], row["reason"])
+        exchange.gate.go_on_pausing(row["seconds"], row["reason"])
 
 
 async def keep_pause(pool: Pool, exchange: Exchange, stop: asyncio.Event) -> None:
     """Write each pause down as soon as it is asked for, so that a restart does not forget it."""
-    while not await wait(stop, PAUSE_LOOK_SECONDS):
+    stopping = False
+    while not stopping:
+        stopping = await wait(stop, PAUSE_LOOK_SECONDS)
         if exchange.gate.pause_changed.is_set():
             exchange.gate.pause_changed.clear()
-            seconds, reason = exchange.gate.pause_seconds(), exchange.gate.pause_reason
-            until: datetime = await pool.fetchval(
-                """
-                INSERT INTO exchange_pause (until, reason)
-                VALUES (clock_timestamp() + make_interval(secs => $1), $2)
-                ON CONFLICT (only_row) DO UPDATE
-                SET until = greatest(exchange_pause.until, excluded.until), reason = excluded.reason
-                RETURNING until
-                """,
-                seconds,
-                reason,
-            )
+            try:
+                until = await _upsert_pause(pool, exchange.gate.pause_seconds(), exchange.gate.pause_reason)
+            except BaseException:
+                # Still to be written down, by whoever leads next in this process.
+                exchange.gate.pause_changed.set()
+                raise
             log.info("exchange_pause_kept", until=until.isoformat())
+
+
+async def _upsert_pause(pool: Pool, seconds: float, reason: str) -> datetime:
+    until: datetime = await pool.fetchval(
+        """
+        INSERT INTO exchange_pause (until, reason)
+        VALUES (clock_timestamp() + make_interval(secs => $1), $2)
+        ON CONFLICT (only_row) DO UPDATE
+        SET until = greatest(exchange_pause.until, excluded.until), reason = excluded.reason
+        RETURNING until
+        """,
+        seconds,
+        reason,
+    )
+    return until

@@ -12,6 +12,8 @@ from shared.logging import get_logger
 log = get_logger(__name__)
 
 MINUTE_MS = 60_000
+# More trades than any minute can have; a day's sum of such counts must fit a bigint.
+_TRADES_END = 10**15
 _SHOWN_REFUSALS = 3
 _SHOWN_CHARACTERS = 200
 
@@ -44,6 +46,7 @@ class Refusal(NamedTuple):
 
     reason: str
     row: str
+    minute_ms: int | None = None  # where it is the only thing wrong that the row cannot be stored
 
 
 class KlinePage(NamedTuple):
@@ -82,7 +85,7 @@ def parse_klines(rows: Iterable[object], start_ms: int, end_ms: int, ticks_per_m
                 and 0.0 <= float(quote) < 1e300
                 and 0.0 <= float(taker_base) < 1e300
                 and 0.0 <= float(taker_quote) < 1e300
-                and 0 <= count < 2**63
+                and 0 <= count < _TRADES_END
                 and trades.__class__ in _COUNT_TYPES
                 and time.__class__ in _COUNT_TYPES
             )
@@ -97,11 +100,12 @@ def parse_klines(rows: Iterable[object], start_ms: int, end_ms: int, ticks_per_m
         if minute_ms < start_ms:
             refused.append(Refusal("before the range asked for", repr(row)[:_SHOWN_CHARACTERS]))
             continue
-        if minute_ms <= last_ms:
+        if minute_ms > last_ms:
+            last_ms = minute_ms
+        else:
             ordered = False
             if minute_ms in found:
                 refused.append(Refusal("repeated minute", repr(found[minute_ms])[:_SHOWN_CHARACTERS]))
-        last_ms = minute_ms
         found[minute_ms] = Kline(minute_ms, open_, high, low, close, volume, quote, count, taker_base, taker_quote)
     klines = list(found.values())
     if not ordered:
@@ -163,7 +167,7 @@ def _reason(row: object, unit: int) -> str:
         if numbers[index] < 0 or (index <= 4 and numbers[index] == 0):
             return f"{name} is {'negative' if numbers[index] < 0 else 'zero'}"
     trades = _integer(row[8])
-    if trades is None or not 0 <= trades < 2**63:
+    if trades is None or not 0 <= trades < _TRADES_END:
         return "trades is not a count"
     return "high below low" if numbers[2] < numbers[3] else "open or close outside low to high"
 

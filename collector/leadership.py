@@ -7,7 +7,7 @@ connections, raises the epoch and leads. A leader that was only paused finds its
 import asyncio
 import time
 
-from shared.database.connection import Connection, Pool, connect, translated
+from shared.database.connection import Connection, Executor, Pool, connect, translated
 from shared.errors import LeadershipLostError
 from shared.lifecycle import wait
 from shared.logging import get_logger
@@ -64,6 +64,19 @@ async def acquire(connection: Connection, instance: str) -> int | None:
     if raised is not None:
         log.info("leadership_taken", instance=instance, from_instance=row["holder"], epoch=raised)
     return raised
+
+
+async def is_led(connection: Executor) -> bool:
+    """Whether some collector holds the lease."""
+    led: bool | None = await connection.fetchval(
+        """
+        SELECT renewed_at + make_interval(secs => $1) >= clock_timestamp()
+        FROM leadership
+        WHERE service = 'collector'
+        """,
+        LEASE_SECONDS,
+    )
+    return bool(led)
 
 
 async def _end_connections(connection: Connection, holder: str) -> None:

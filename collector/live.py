@@ -1,6 +1,7 @@
 """The live minute of one symbol: stored as soon as it closes, read again until it is final, never stored while open."""
 
 import asyncio
+import time
 
 from collector.binance import Binance
 from collector.klines import MINUTE_MS, Kline, KlinePage
@@ -15,13 +16,16 @@ log = get_logger(__name__)
 # most of a page with each new hour: that is how late rows and corrections come in.
 REREAD_MINUTES = 15
 HOURLY_REREAD_MINUTES = 990
-# A row asked for so soon after its close may be the exchange's last sight of it while it was open, unless the
-# exchange already shows the next minute.
-DOUBT_MS = 400
+# The last row of an answer can be a candle that was open when the exchange's store last saw it, however long ago that
+# is. It is final when a later row follows, when the stream's closing push says no more, or when it stays as it is.
+DOUBT_SECONDS = 20.0
 CONFIRM_SECONDS = 4.0
 SHORTEST_RETRY_SECONDS = 0.12
 LONGEST_RETRY_SECONDS = 5.0
 REFUSED_PAUSE_SECONDS = 15.0
+# The stream may be ahead of our clock, which is a lower bound, by the time that an answer takes; not by more.
+AHEAD_MS_MAX = 2000
+CLOCK_DOUBT_SECONDS = 1.0
 
 
 class LiveMinutes:
@@ -35,26 +39,38 @@ class LiveMinutes:
         self._stop = stop
         self._wake = asyncio.Event()
         self._streamed: Kline | None = None
+        self._doubted: tuple[Kline, float] | None = None  # since when it was the last row, unchanged
         self._hour = -1
         self._last_end_ms = 0
+        self._clock_is_doubted = False
+        self._measured_at = 0.0
 
     def wake(self) -> None:
         """End the wait for the next close."""
         self._wake.set()
 
     async def take_from_stream(self, kline: Kline) -> None:
-        """Store a minute that the stream has closed, and have REST confirm it."""
-        if self._streamed is None or kline.minute_ms > self._streamed.minute_ms:
-            self._streamed = kline
-        await self._recorder.record_kline(self._symbol, kline)
+        """Store a minute that the stream has closed, and have REST confirm it.
+
+        One that lies ahead of the exchange's clock is left to REST: either the clock or the frame is wrong.
+        """
+        end_ms = kline.minute_ms + MINUTE_MS
+        if end_ms > self._binance.clock.now_ms() + AHEAD_MS_MAX:
+            self._clock_is_doubted = True
+        else:
+            if self._streamed is None or kline.minute_ms > self._streamed.minute_ms:
+                self._streamed = kline
+            await self._recorder.record_kline(self._symbol, kline)
         self.wake()
 
     async def run(self) -> None:
         """Follow the symbol until `stop`."""
         while not self._stop.is_set():
-            end_ms = self._closed_until_ms()
             try:
-                if end_ms > self._last_end_ms:
+                await self._settle_clock()
+                end_ms = self._closed_until_ms()
+                # Not only a later one: a clock that was ahead is set back in the end.
+                if end_ms != self._last_end_ms:
                     await self._read_until_there(end_ms)
                     self._last_end_ms = end_ms
                     await self._wait(CONFIRM_SECONDS)
@@ -70,6 +86,13 @@ class LiveMinutes:
                 continue
             if self._closed_until_ms() == self._last_end_ms:
                 await self._wait(self._seconds_to_close())
+
+    async def _settle_clock(self) -> None:
+        """Measure the exchange's time when the stream contradicts it, but not again and again."""
+        if self._clock_is_doubted and time.monotonic() - self._measured_at >= CLOCK_DOUBT_SECONDS:
+            self._clock_is_doubted = False
+            self._measured_at = time.monotonic()
+            await self._binance.measure_time()
 
     async def _read_until_there(self, end_ms: int) -> None:
         """Read until the minute before `end_ms` is stored, or the next one is due and will be read with it."""
@@ -87,24 +110,28 @@ class LiveMinutes:
         start_ms = max(self._since_ms, end_ms - minutes * MINUTE_MS)
         if start_ms >= end_ms:
             return True
-        asked_at_ms = self._binance.clock.now_ms()
         page, has_later = await self._binance.newest_klines(self._symbol, start_ms, end_ms)
-        if page.klines and page.klines[-1].minute_ms == end_ms - MINUTE_MS:
-            is_there = has_later or asked_at_ms - end_ms >= DOUBT_MS
-            if not is_there or self._is_behind_stream(page.klines[-1]):
-                page = KlinePage(page.klines[:-1], page.refused)
-        else:
-            is_there = False
-        stored = await self._recorder.record_newest(self._symbol, page, start_ms, end_ms)
+        known_until_ms = end_ms
+        if page.klines and not self._is_final(page.klines[-1], has_later):
+            # Of what follows a row that may be open the exchange's store knows nothing yet.
+            known_until_ms = page.klines[-1].minute_ms
+            page = KlinePage(page.klines[:-1], page.refused)
+        stored = await self._recorder.record_newest(self._symbol, page, start_ms, known_until_ms)
         self._hour = hour
         if stored.corrected:
             log.info("minutes_corrected", symbol=self._symbol, count=stored.corrected)
-        return is_there
+        return bool(page.klines) and page.klines[-1].minute_ms == end_ms - MINUTE_MS
 
-    def _is_behind_stream(self, kline: Kline) -> bool:
-        """Whether REST still shows a state of the minute that is older than the stream's last one."""
+    def _is_final(self, last: Kline, has_later: bool) -> bool:  # noqa: FBT001 - private, and named at its one call
+        """Whether the last row of an answer is a closed minute's, and not older than what the stream said of it."""
         streamed = self._streamed
-        return streamed is not None and kline.minute_ms == streamed.minute_ms and kline.trades < streamed.trades
+        if streamed is not None and streamed.minute_ms == last.minute_ms:
+            return last.trades >= streamed.trades
+        if has_later:
+            return True
+        if self._doubted is None or self._doubted[0] != last:
+            self._doubted = last, time.monotonic()
+        return time.monotonic() - self._doubted[1] >= DOUBT_SECONDS
 
     def _closed_until_ms(self) -> int:
         """Return the end of the newest minute known to be closed, by the clock or by the stream."""

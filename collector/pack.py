@@ -31,7 +31,7 @@ _MINUTES_OF_DAY = [f" {minute // 60:02}:{minute % 60:02}:00+00," for minute in r
 _FIRST_DAY = date(1970, 1, 1)
 
 
-class UnusualRowError(ValueError):
+class UnusualRowError(Exception):
     """A row that is not twelve fields in the order of its minutes; the file wants to be read with care."""
 
 

@@ -1,7 +1,9 @@
 """One gate for every request to the exchange: its pauses, its weight budget, and slow probing while no host answers."""
 
 import asyncio
+import math
 import random
+import re
 import time
 from collections.abc import Callable
 
@@ -16,10 +18,14 @@ DEFAULT_WEIGHT_PER_MINUTE = 1200
 # Others may share the address, and going over costs a ban: history uses half of what is allowed, the live minute more.
 HISTORY_SHARE = 0.5
 URGENT_SHARE = 0.9
-SHORTEST_PROBE_SECONDS = 0.27
+# The HTTP client may send a request that was reset once more by itself; so, at twice this rate, four a second.
+SHORTEST_PROBE_SECONDS = 0.6
 LONGEST_PROBE_SECONDS = 10.0
 # "Come back in n seconds" is rounded down somewhere on the way as often as not.
 PAUSE_MARGIN_SECONDS = 1.0
+# Bans last three days at most.
+LONGEST_PAUSE_SECONDS = 7 * 86_400.0
+_BANNED_UNTIL = re.compile(r"banned until (\d{1,15})\b", re.ASCII)
 
 
 class RequestGate:
@@ -73,8 +79,12 @@ class RequestGate:
         self._weight_used += weight
 
     def pause(self, seconds: float, reason: str) -> None:
-        """Send nothing for so long; a shorter pause never shortens a longer one."""
-        until = self._monotonic() + max(seconds, 1.0) + PAUSE_MARGIN_SECONDS
+        """Send nothing for as long as an answer asks; a shorter pause never shortens a longer one."""
+        self.go_on_pausing(max(seconds, 1.0) + PAUSE_MARGIN_SECONDS, reason)
+
+    def go_on_pausing(self, seconds: float, reason: str) -> None:
+        """Send nothing for exactly so long: the rest of a pause that was asked for before."""
+        until = self._monotonic() + seconds
         if until > self._paused_until:
             self._paused_until = until
             self.pause_reason = reason
@@ -105,8 +115,8 @@ class RequestGate:
         if delay > 0:
             return delay
         self._roll_minute()
-        # A request heavier than the whole share must still pass in a fresh minute.
-        if self._weight_used and self._weight_used + weight > share * self._weight_limit:
+        # A request heavier than the whole share must still pass in a fresh minute; one without weight always does.
+        if weight and self._weight_used and self._weight_used + weight > share * self._weight_limit:
             return self._seconds_to_next_minute()
         return 0.0
 
@@ -134,18 +144,26 @@ class RequestGate:
 def pause_from_answer(status: int, retry_after: str | None, message: str, now_ms: int | None) -> float:
     """Return how many seconds a 429 or 418 asks us to stay away.
 
-    The longest of the header `Retry-After` (seconds) and the body's "banned until <ms>"; without either a minute
-    after a 429 and, since bans begin at two minutes, two after a 418.
+    The longest of the header `Retry-After` (seconds) and the body's "banned until <ms>" (by the exchange's clock,
+    `now_ms` where it is known); without either a minute after a 429 and, since bans begin at two minutes, two after
+    a 418; never more than a week.
     """
-    asked = [60.0 if status == 429 else 120.0] if retry_after is None else []
+    asked = []
     if retry_after is not None:
-        try:
-            asked.append(min(float(retry_after), 7 * 86_400.0))
-        except ValueError:
-            asked.append(120.0)
-    _, found, rest = message.partition("banned until ")
-    digits = rest.split(".")[0].split()[0] if found and rest.split(".")[0].split() else ""
-    if digits.isdigit():
-        reference = now_ms if now_ms is not None else int(utc_now().timestamp() * 1000)
-        asked.append(min(max(0.0, (int(digits) - reference) / 1000.0), 7 * 86_400.0))
-    return max(asked)
+        asked.append(_seconds(retry_after))
+    banned_until = _BANNED_UNTIL.search(message)
+    if banned_until:
+        reference_ms = now_ms if now_ms is not None else int(utc_now().timestamp() * 1000)
+        asked.append((int(banned_until[1]) - reference_ms) / 1000.0)
+    # What has passed already was counted by another clock, and says nothing.
+    longest = max((seconds for seconds in asked if seconds > 0), default=60.0 if status == 429 else 120.0)
+    return min(longest, LONGEST_PAUSE_SECONDS)
+
+
+def _seconds(retry_after: str) -> float:
+    """Read the header as a number of seconds; 120 where it is none."""
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        return 120.0
+    return seconds if math.isfinite(seconds) else 120.0

@@ -14,7 +14,7 @@ from collector.clock import ExchangeClock
 from collector.klines import Kline, KlinePage, Label, Refusal, log_refusals
 from collector.ledger import record_answer
 from collector.pack import UnusualRowError, pack_archive
-from collector.store import Stored, copy_archive, upsert_klines
+from collector.store import Stored, copy_archive, take_write_lock, upsert_klines
 from shared.database.connection import Pool
 from shared.gaps import Run, select_absences, subtract
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
@@ -68,26 +68,31 @@ class Recorder:
         self._finish(symbol, "stream", stored, [])
 
     async def record_newest(self, symbol: str, page: KlinePage, start_ms: int, end_ms: int) -> Stored:
-        """Store the newest minutes, and note as absent what the exchange has had the time to have and has not.
+        """Store the newest minutes, and note as absent what of [start_ms, end_ms) the exchange has not.
 
-        Minutes that the ledger already names are left to its own times of asking again.
+        The last minute of that is left out: it may still come. So are minutes that the ledger already names: it has
+        its own times of asking again.
         """
         async with self.pool.acquire() as connection, connection.transaction():
+            stored = await upsert_klines(connection, self._label(symbol), page.klines)
             settled = _run(start_ms, max(start_ms, end_ms - SETTLED_MS))
-            missing = missing_runs(page.klines, settled)
+            missing = missing_runs(_kept(page, stored), settled)
             if missing:
+                await take_write_lock(connection, self._epoch)
                 known = await select_absences(connection, symbol, *settled)
                 for run in list(subtract(missing, known)):
                     await record_answer(connection, symbol, run, [run], self._clock.now())
-            stored = await upsert_klines(connection, self._label(symbol), page.klines)
         self._finish(symbol, "rest", stored, page.refused)
         return stored
 
     async def record_page(self, symbol: str, page: KlinePage, asked: Run) -> Stored:
         """Store a page of history and write into the ledger what of `asked` it lacks."""
         async with self.pool.acquire() as connection, connection.transaction():
-            await record_answer(connection, symbol, asked, missing_runs(page.klines, asked), self._clock.now())
             stored = await upsert_klines(connection, self._label(symbol), page.klines)
+            # The ledger only under the write lock: parts of one of its runs may be asked for side by side.
+            await take_write_lock(connection, self._epoch)
+            missing = missing_runs(_kept(page, stored), asked)
+            await record_answer(connection, symbol, asked, missing, self._clock.now())
         self._finish(symbol, "rest", stored, page.refused)
         return stored
 
@@ -135,6 +140,12 @@ def missing_runs(klines: Sequence[Kline], asked: Run) -> list[Run]:
         else:
             present.append(Run(minute, minute + MINUTE))
     return list(subtract([asked], present))
+
+
+def _kept(page: KlinePage, stored: Stored) -> list[Kline]:
+    """Return what of a page is in the ticks now."""
+    refused = {refusal.minute_ms for refusal in stored.refused}
+    return [kline for kline in page.klines if kline.minute_ms not in refused]
 
 
 def _run(start_ms: int, end_ms: int) -> Run:

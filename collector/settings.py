@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.instant import parse_duration, parse_instant, utc_now
+from shared.instant import parse_instant, utc_now
 from shared.settings import CommaList, PostgresUrl, Settings, check_symbols
 
 BINANCE_REST_URLS = (
@@ -40,10 +40,7 @@ def _check_url(url: str, schemes: tuple[str, ...]) -> str:
 
 
 def _check_since(text: str) -> str:
-    try:
-        parse_duration(text)
-    except ValueError:
-        parse_instant(text, utc_now())
+    parse_instant(text, utc_now())
     return text
 
 

@@ -43,7 +43,7 @@ async def _upsert_parts(connection: Connection, label: Label, klines: Sequence[K
             return await _upsert_once(connection, label, klines)
     except _DATA_ERRORS as error:
         if len(klines) == 1:
-            return Stored(0, 0, [Refusal(f"Postgres: {error}", repr(tuple(klines[0]))[:200])])
+            return Stored(0, 0, [Refusal(f"Postgres: {error}", repr(tuple(klines[0]))[:200], klines[0].minute_ms)])
     half = len(klines) // 2
     first = await _upsert_parts(connection, label, klines[:half])
     second = await _upsert_parts(connection, label, klines[half:])
@@ -102,17 +102,22 @@ async def copy_archive(connection: Connection, label: Label, packed: PackedArchi
     await _refresh_rollups(connection, label, packed.first_ms, packed.last_ms)
 
 
-async def _refresh_rollups(connection: Connection, label: Label, first_ms: int, last_ms: int) -> None:
-    """Take the write lock, proving our epoch, then recompute what the range touches.
+async def take_write_lock(connection: Connection, epoch: int) -> None:
+    """Prove that we still lead, and let no other write of ticks, rollups or ledger in until the transaction ends.
 
     Two transactions that recomputed one hour side by side would each miss the other's ticks; the lock on the
-    leadership row makes them follow one another, and turns away a leader whose epoch has passed.
+    leadership row makes them follow one another. Raises LeadershipLostError when our epoch has passed.
     """
     held = await connection.fetchval(
-        "SELECT true FROM leadership WHERE service = 'collector' AND epoch = $1 FOR NO KEY UPDATE", label.epoch
+        "SELECT true FROM leadership WHERE service = 'collector' AND epoch = $1 FOR NO KEY UPDATE", epoch
     )
     if not held:
         raise LeadershipLostError("Another collector has taken over.")
+
+
+async def _refresh_rollups(connection: Connection, label: Label, first_ms: int, last_ms: int) -> None:
+    """Take the write lock, then recompute what the range touches."""
+    await take_write_lock(connection, label.epoch)
     start: datetime = from_milliseconds(first_ms)
     end: datetime = from_milliseconds(last_ms + MINUTE_MS)
     await connection.execute("SELECT refresh_rollups($1, $2, $3)", label.symbol, start, end)

@@ -16,7 +16,7 @@ from shared.database.connection import Connection, connect, translated
 from shared.errors import UsageError
 from shared.gaps import Run, select_record_range
 from shared.instant import floor_minute, from_milliseconds, parse_instant, to_milliseconds, to_text
-from shared.lifecycle import stop_on_signals
+from shared.lifecycle import Stopping, stop_on_signals
 
 SHOWN_DIFFERENCES = 50
 _FIELDS = Kline._fields[1:]
@@ -31,7 +31,8 @@ class Comparison:
     symbol: str
     compared: Run
     equal: int = 0
-    differences: list[str] = field(default_factory=list)
+    different: int = 0
+    differences: list[str] = field(default_factory=list)  # the oldest, at most SHOWN_DIFFERENCES
 
 
 async def verify(settings: CollectorSettings, since: str | None, until: str | None) -> list[Comparison]:
@@ -45,12 +46,15 @@ async def verify(settings: CollectorSettings, since: str | None, until: str | No
         open_exchange(settings, stop) as exchange,
         connect(settings.database_url.get_secret_value(), "minutebook-verify") as connection,
     ):
-        with translated():
-            await load_pause(connection, exchange)
-            await exchange.binance.measure_time()
-            for symbol in settings.symbols:
-                wanted = await _range(connection, exchange, symbol, since, until)
-                found.append(await _compare(connection, exchange, Comparison(symbol, wanted), stop))
+        try:
+            with translated():
+                await load_pause(connection, exchange)
+                await exchange.binance.measure_time()
+                for symbol in settings.symbols:
+                    wanted = await _range(connection, exchange, symbol, since, until)
+                    found.append(await _compare(connection, exchange, Comparison(symbol, wanted), stop))
+        except Stopping as stopping:
+            raise UsageError("Interrupted before the whole range was compared.") from stopping
     return found
 
 
@@ -77,18 +81,18 @@ async def _compare(
 ) -> Comparison:
     wanted = comparison.compared
     with tqdm(total=wanted.minutes, desc=comparison.symbol, unit="min", unit_scale=True) as bar:
-        for page in pages(wanted):
+        for page in reversed(list(pages(wanted))):
             if stop.is_set():
-                raise UsageError("Interrupted before the whole range was compared.")
+                raise Stopping
             bounds = to_milliseconds(page.start), to_milliseconds(page.end)
             answer = await exchange.binance.klines(comparison.symbol, *bounds)
             theirs = {kline.minute_ms: tuple(Decimal(value) for value in kline[1:]) for kline in answer.klines}
             ours = await _select_values(connection, comparison.symbol, page)
             differences = list(compare_minutes(ours, theirs))
-            comparison.differences += differences
-            comparison.equal += len(ours.keys() | theirs.keys()) - len({text.split()[0] for text in differences})
+            comparison.differences += differences[: SHOWN_DIFFERENCES - len(comparison.differences)]
+            comparison.different += len(differences)
+            comparison.equal += len(ours.keys() | theirs.keys()) - len(differences)
             bar.update(page.minutes)
-    comparison.differences.sort()
     return comparison
 
 

@@ -1,7 +1,7 @@
 """The collector's life: stand by, lead, collect, and begin anew when Postgres or the leadership was lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -33,6 +33,8 @@ STATEMENT_SECONDS = 30.0
 # A wrong URL should be said soon; once Postgres was there, it is waited for without end.
 FIRST_CONNECTION_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 1.0
+# The position of a symbol that was collected once: behind every other.
+NO_POSITION = 1_000_000
 # SIGTERM is to be obeyed within 5 seconds; so long may a unit of work that has begun go on.
 GRACE_SECONDS = 3.5
 
@@ -158,29 +160,30 @@ class Worker:
         for position, symbol in enumerate(symbols):
             since = await self.declare(pool, symbol, position)
             lives[symbol] = LiveMinutes(symbol, self.exchange.binance, recorder, to_milliseconds(since), self.stop)
+        await self._put_others_last(pool)
         slots = asyncio.Semaphore(WORKERS)
         jobs: list[Coroutine[object, object, None]] = [live.run() for live in lives.values()]
         jobs += [Backfill(symbol, self.exchange, recorder, self.stop, slots).run() for symbol in symbols]
-        jobs.append(self.exchange.keep_time(symbols[0], self.stop))
+        jobs.append(self.exchange.keep_time(symbols[0]))
         if self.settings.stream_url:
 
             async def take(symbol: str, kline: Kline) -> None:
                 await lives[symbol].take_from_stream(kline)
 
-            stream = Stream(self.exchange.session, self.settings.stream_url, symbols, take)
+            stream = Stream(self.exchange.session, self.settings.stream_url, symbols, take, self.counts.refused)
             jobs.append(stream.run(self.exchange.gate, self.stop))
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(guarded(job)) for job in jobs]
-            await self.stop.wait()
-            for live in lives.values():
-                live.wake()
-            _, late = await asyncio.wait(running, timeout=GRACE_SECONDS)
-            for task in late:
-                task.cancel()
+        jobs.append(self._wake_at_the_end(lives.values()))
+        await run_until(self.stop, jobs)
+
+    async def _wake_at_the_end(self, lives: Iterable[LiveMinutes]) -> None:
+        await self.stop.wait()
+        for live in lives:
+            live.wake()
 
     async def declare(self, pool: Pool, symbol: str, position: int) -> datetime:
         """Write down that a symbol is collected, and since when; a record never shrinks. Returns its beginning."""
-        wanted = floor_minute(parse_instant(self.settings.backfill_since, self.exchange.clock.now()))
+        now = self.exchange.clock.now()
+        wanted = floor_minute(min(now, parse_instant(self.settings.backfill_since, now)))
         since: datetime = await pool.fetchval(
             """
             INSERT INTO collected_symbols (symbol, position, since)
@@ -194,6 +197,33 @@ class Worker:
             wanted,
         )
         return since
+
+    async def _put_others_last(self, pool: Pool) -> None:
+        """Give what is no longer collected a place behind what is, so that it is nobody's default."""
+        await pool.execute(
+            "UPDATE collected_symbols SET position = $1 WHERE symbol <> ALL ($2::text[]) AND position <> $1",
+            NO_POSITION,
+            self.settings.symbols,
+        )
+
+
+async def run_until(stop: asyncio.Event, jobs: Sequence[Coroutine[object, object, None]]) -> None:
+    """Run jobs to their ends; once `stop` is set, what they have begun may go on for the grace and is then cut off."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(guarded(job)) for job in jobs]
+        stopping = tasks.create_task(_until(stop))
+        late = set(running)
+        while late and not stopping.done():
+            _, waited_for = await asyncio.wait((stopping, *late), return_when=asyncio.FIRST_COMPLETED)
+            late = waited_for - {stopping}
+        if late:
+            _, late = await asyncio.wait(late, timeout=GRACE_SECONDS)
+        for task in (*late, stopping):
+            task.cancel()
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 async def guarded(work: Coroutine[object, object, None]) -> None:

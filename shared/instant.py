@@ -47,9 +47,12 @@ def parse_instant(text: str, now: datetime) -> datetime:
         return _checked(text, milliseconds)
     if _DURATION.fullmatch(text):
         try:
-            return now - parse_duration(text)
+            instant = now - parse_duration(text)
         except OverflowError as error:
             raise ValueError(f"'{text}' reaches back before the first year") from error
+        if instant < _EARLIEST:
+            raise ValueError(f"'{text}' reaches back before 1973, before any record")
+        return instant
     if _ISO.fullmatch(text):
         try:
             instant = datetime.fromisoformat(text.upper())
@@ -91,6 +94,11 @@ def to_text(instant: datetime) -> str:
 def utc_now() -> datetime:
     """Now, by the machine's clock."""
     return datetime.now(UTC)
+
+
+def floor_day(instant: datetime) -> datetime:
+    """The start of the UTC day that holds `instant`, which is in UTC."""
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def floor_minute(instant: datetime) -> datetime:

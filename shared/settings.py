@@ -56,6 +56,8 @@ class SecretFileSource(PydanticBaseSettingsSource):
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except OSError as error:
             raise SettingsError(f"{variable} names {path}, which cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise SettingsError(f"{variable} names {path}, which is no text in UTF-8.") from error
 
     def __call__(self) -> dict[str, Any]:
         """Return every secret that a file gives."""
@@ -94,6 +96,10 @@ class Settings(BaseSettings):
             return make(**overrides)
         except ValidationError as error:
             raise SettingsError(_sentence(cls, error)) from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(".env is no text in UTF-8; save it as such.") from error
+        except OSError as error:
+            raise SettingsError(f".env cannot be read: {error.strerror}.") from error
 
 
 class LoggingSettings(Settings):

@@ -17,7 +17,8 @@ Executor: TypeAlias = "Connection | Pool"
 CONNECT_TIMEOUT_SECONDS = 3.0
 
 # What means "not there now, try again", beside the operating system's errors: the server stops, starts, recovers,
-# has no slot left, was cut off, or (read-only) a fail-over made the server a standby under us.
+# has no slot left, was cut off, undid a transaction for another's sake, or (read-only) a fail-over made the server a
+# standby under us.
 _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
@@ -29,6 +30,7 @@ _UNAVAILABLE = (
     asyncpg.DiskFullError,
     asyncpg.OutOfMemoryError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
     asyncpg.TargetServerAttributeNotMatched,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,

@@ -1,12 +1,14 @@
 """Brings a database to the current schema and roles; safe to run again, and by several at once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 
 from shared.database.connection import Connection, connect, translated
+from shared.errors import DatabaseError
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -26,7 +28,7 @@ async def migrate(owner_url: str, passwords: Mapping[str, str]) -> None:
     """
     schema = SCHEMA_FILE.read_text(encoding="utf-8")
     async with connect(owner_url, "minutebook-migrate") as connection:
-        with translated():
+        with translated(), _owner_wanted():
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     await _migrate_once(connection, schema, passwords)
@@ -38,6 +40,16 @@ async def migrate(owner_url: str, passwords: Mapping[str, str]) -> None:
                         raise
                     await asyncio.sleep(0.1 * attempt)
     log.info("database_migrated", roles=ROLES)
+
+
+@contextmanager
+def _owner_wanted() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise DatabaseError(
+            f"Only the database's owner can migrate it ({error}); correct MIGRATE_DATABASE_URL."
+        ) from error
 
 
 async def _migrate_once(connection: Connection, schema: str, passwords: Mapping[str, str]) -> None:

@@ -1,0 +1,58 @@
+"""Bars as arrays, with what every feature of them begins with."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from shared.rolling import Floats, Integers, lagged, run_ages
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars of one interval, oldest first, as arrays of one length; gaps show as steps longer than `interval_ms`.
+
+    Prices are in quote currency, `volume` and `taker_base_volume` in base, `quote_volume` in quote currency.
+    """
+
+    open_time: Integers
+    """Open in ms since 1970 UTC, strictly increasing."""
+    interval_ms: int
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    quote_volume: Floats
+    trades: Floats
+    taker_base_volume: Floats
+
+    def __len__(self) -> int:
+        return len(self.open_time)
+
+    @cached_property
+    def age(self) -> Integers:
+        """How many bars of its unbroken run come before each bar."""
+        return run_ages(self.open_time, self.interval_ms)
+
+    @cached_property
+    def log_return(self) -> Floats:
+        """ln(close / previous close)."""
+        previous = lagged(self.close, 1, self.age)
+        return np.asarray(np.log(self.close / previous), dtype=np.float64)
+
+    @cached_property
+    def change(self) -> Floats:
+        """Close less previous close."""
+        return self.close - lagged(self.close, 1, self.age)
+
+    @cached_property
+    def log_range(self) -> Floats:
+        """ln(high / low)."""
+        return np.asarray(np.log(self.high / self.low), dtype=np.float64)
+
+    @cached_property
+    def true_range(self) -> Floats:
+        """The largest of high - low, |high - previous close| and |low - previous close|."""
+        previous = lagged(self.close, 1, self.age)
+        return np.maximum(self.high, previous) - np.minimum(self.low, previous)

@@ -1,0 +1,148 @@
+"""The formulas of the features, over bars; `shared.features` says what each is called, its unit and its source."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from shared.bars import Bars
+from shared.rolling import (
+    Floats,
+    Integers,
+    lagged,
+    rolling_deviation,
+    rolling_extreme,
+    rolling_mean,
+    rolling_sum,
+    smoothed,
+)
+
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+# 1970-01-01 was a Thursday, and Monday is day 0.
+_FIRST_WEEKDAY = 3
+# Gains and losses that have decayed so far below the price are forgotten ones: nothing moved.
+_NOTHING = 1e-13
+
+
+def rate_of_return(bars: Bars, count: int) -> Floats:
+    """Close / close `count` bars ago - 1."""
+    return bars.close / lagged(bars.close, count, bars.age) - 1.0
+
+
+def exponential_mean(bars: Bars, window: int) -> Floats:
+    """Begun with the mean of `window` closes, e = e before + 2 / (window + 1) (close - e before) (Murphy 1999)."""
+    return smoothed(bars.close, 2.0 / (window + 1), window, bars.age)
+
+
+def rsi(bars: Bars, window: int) -> Floats:
+    """100 G / (G + L), G and L Wilder's means of gains and losses (Wilder 1978); 50 where nothing moved."""
+    gain = smoothed(np.maximum(bars.change, 0.0), 1.0 / window, window, bars.age, before=1)
+    loss = smoothed(np.maximum(-bars.change, 0.0), 1.0 / window, window, bars.age, before=1)
+    moved = gain + loss
+    still = moved <= _NOTHING * bars.close
+    return np.where(still, 50.0, quotient(100.0 * gain, np.where(still, np.nan, moved)))
+
+
+def macd(bars: Bars) -> Floats:
+    """Exponential mean of closes over 12 bars less that over 26 (Appel 2005)."""
+    return exponential_mean(bars, 12) - exponential_mean(bars, 26)
+
+
+def macd_signal(bars: Bars) -> Floats:
+    """Exponential mean of the MACD over 9 bars (Appel 2005); the first MACD of a run is its 26th bar's."""
+    return smoothed(macd(bars), 2.0 / 10.0, 9, bars.age, before=25)
+
+
+def bollinger(bars: Bars, deviations: float) -> Floats:
+    """Mean of 20 closes + `deviations` population standard deviations (Bollinger 2001)."""
+    width = rolling_deviation(bars.close, 20, bars.age, sample=False)
+    return rolling_mean(bars.close, 20, bars.age) + deviations * width
+
+
+def realised(bars: Bars, window: int, kept: Callable[[Floats], Floats] = lambda returns: returns) -> Floats:
+    """√ of the sum of the last `window` squared log returns, of each what `kept` keeps (Andersen et al. 2003)."""
+    squares = kept(bars.log_return) ** 2
+    return np.asarray(np.sqrt(rolling_sum(squares, window, bars.age, before=1)), dtype=np.float64)
+
+
+def jump_share(bars: Bars, window: int) -> Floats:
+    """max(0, 1 - BV / RV), BV = π/2 w/(w-1) sum |r| |r before| (Barndorff-Nielsen and Shephard 2004)."""
+    size = np.abs(bars.log_return)
+    neighbours = size * lagged(size, 1, bars.age)
+    bipower = np.pi / 2.0 * rolling_sum(neighbours, window - 1, bars.age, before=2) * window / (window - 1)
+    variance = rolling_sum(size**2, window, bars.age, before=1)
+    return np.asarray(np.clip(quotient(variance - bipower, variance), 0.0, 1.0), dtype=np.float64)
+
+
+def range_based(bars: Bars, window: int, variance: Floats) -> Floats:
+    """√ of the mean of `variance` over the last `window` bars."""
+    # Rounding can leave a variance of nothing a hair below zero.
+    return np.asarray(np.sqrt(np.maximum(rolling_mean(variance, window, bars.age), 0.0)), dtype=np.float64)
+
+
+def parkinson(bars: Bars, window: int) -> Floats:
+    """√ of the mean of ln(high / low)² / (4 ln 2) (Parkinson 1980)."""
+    return range_based(bars, window, bars.log_range**2 / (4.0 * np.log(2.0)))
+
+
+def garman_klass(bars: Bars, window: int) -> Floats:
+    """√ of the mean of ½ ln(high / low)² - (2 ln 2 - 1) ln(close / open)² (Garman and Klass 1980)."""
+    body = np.log(bars.close / bars.open)
+    return range_based(bars, window, 0.5 * bars.log_range**2 - (2.0 * np.log(2.0) - 1.0) * body**2)
+
+
+def rogers_satchell(bars: Bars, window: int) -> Floats:
+    """√ of the mean of ln(h/c) ln(h/o) + ln(l/c) ln(l/o) (Rogers and Satchell 1991)."""
+    up = np.log(bars.high / bars.close) * np.log(bars.high / bars.open)
+    down = np.log(bars.low / bars.close) * np.log(bars.low / bars.open)
+    return range_based(bars, window, up + down)
+
+
+def vwap(bars: Bars, window: int) -> Floats:
+    """Sum of quote volume / sum of volume (Berkowitz, Logue and Noser 1988)."""
+    return share_of_sums(bars, bars.quote_volume, window)
+
+
+def share_of_sums(bars: Bars, part: Floats, window: int) -> Floats:
+    """Sum of `part` / sum of volume; NaN without trades."""
+    return quotient(rolling_sum(part, window, bars.age), rolling_sum(bars.volume, window, bars.age))
+
+
+def against_mean(bars: Bars, values: Floats, window: int) -> Floats:
+    """A value / the mean of the last `window` ones; NaN where that is 0."""
+    return quotient(values, rolling_mean(values, window, bars.age))
+
+
+def stochastic(bars: Bars, window: int) -> Floats:
+    """100 (close - lowest low) / (highest high - lowest low) (Murphy 1999); NaN where nothing moved."""
+    highest = rolling_extreme(bars.high, window, bars.age, highest=True)
+    lowest = rolling_extreme(bars.low, window, bars.age, highest=False)
+    return quotient(100.0 * (bars.close - lowest), highest - lowest)
+
+
+def percent_b(bars: Bars) -> Floats:
+    """(close - lower band) / (upper - lower band) (Bollinger 2001); NaN where nothing moved."""
+    lower = bollinger(bars, -2.0)
+    return quotient(bars.close - lower, bollinger(bars, 2.0) - lower)
+
+
+def time_of_day(bars: Bars, wave: Callable[[Floats], Floats]) -> Floats:
+    """`wave` of the share of the UTC day, in radians, at which a bar opens."""
+    share: Floats = (bars.open_time % DAY_MS) / DAY_MS
+    return wave(2.0 * np.pi * share)
+
+
+def quotient(part: Floats, whole: Floats) -> Floats:
+    """Divide, with NaN where the whole is nothing."""
+    result: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return result
+
+
+def hour(bars: Bars) -> Integers:
+    """Return the UTC hour in which each bar opens."""
+    return np.asarray(bars.open_time % DAY_MS // HOUR_MS, dtype=np.int64)
+
+
+def day_of_week(bars: Bars) -> Integers:
+    """Return the UTC day of the week on which each bar opens, Monday 0."""
+    return np.asarray((bars.open_time // DAY_MS + _FIRST_WEEKDAY) % 7, dtype=np.int64)
