@@ -1,0 +1,35 @@
+"""What sets one invented symbol apart from another."""
+
+import zlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Its usual price and volume, and the places that its prices and volumes have."""
+
+    price: float
+    volume_a_minute: float
+    price_places: int = 2
+    volume_places: int = 5
+
+
+PROFILES = {
+    "BTCUSDT": Profile(60_000.0, 14.0),
+    "ETHUSDT": Profile(3_000.0, 190.0, volume_places=4),
+    "BNBUSDT": Profile(600.0, 40.0, volume_places=3),
+    "SOLUSDT": Profile(150.0, 900.0, volume_places=3),
+}
+
+
+def profile_of(symbol: str) -> Profile:
+    """The symbol's own, or one that its name decides: a price from 10 to 1,000."""
+    if symbol in PROFILES:
+        return PROFILES[symbol]
+    price = 10 ** (1 + symbol_number(symbol) % 1000 / 500)
+    return Profile(price, 500_000 / price)
+
+
+def symbol_number(symbol: str) -> int:
+    """A number that is the symbol's own, for seeds."""
+    return zlib.crc32(symbol.encode())

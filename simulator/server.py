@@ -1,0 +1,104 @@
+"""The simulated exchange as a whole, and its server: for the command, and inside a test.
+
+clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+simulator = Simulator(Generator(("BTCUSDT",)), clock=clock, faults=["451,count=1"])
+async with running(simulator) as url:
+    ...
+    clock.advance(minutes=1)
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from shared.errors import UsageError
+from simulator.archive import ArchiveOptions, Archives
+from simulator.clock import Clock, RunningClock
+from simulator.control import Control
+from simulator.fault import Fault
+from simulator.faults import Faults
+from simulator.gate import Gate
+from simulator.generator import Generator
+from simulator.limits import Limiter, Limits
+from simulator.market import Market
+from simulator.misbehaviour import Handler
+from simulator.request_log import RequestLog
+from simulator.rest import Rest
+from simulator.source import Source
+from simulator.stream import LIFETIME_SECONDS, Stream
+
+GRACE_SECONDS = 1.0
+
+
+class Simulator:
+    """The exchange's parts, to be looked at and steered by who made it; it serves one event loop."""
+
+    def __init__(  # noqa: PLR0913 - all are optional, and named
+        self,
+        source: Source | None = None,
+        *,
+        clock: Clock | None = None,
+        faults: Iterable[Fault | str] = (),
+        limits: Limits | None = None,
+        archives: ArchiveOptions | None = None,
+        seed: int = 7,
+        stream_lifetime_seconds: float = LIFETIME_SECONDS,
+    ) -> None:
+        self.clock = clock or RunningClock()
+        self.faults = Faults(faults, seed)
+        self.market = Market(source or Generator(seed=seed), self.clock, self.faults)
+        self.limiter = Limiter(limits or Limits())
+        self.log = RequestLog()
+        self.stream = Stream(self.market, stream_lifetime_seconds)
+        self._archives = Archives(self.market, archives or ArchiveOptions())
+        self._gate = Gate(self.market, self.faults, self.limiter, self.log)
+
+    def application(self) -> web.Application:
+        """Its routes; an application serves one event loop, once."""
+
+        @web.middleware
+        async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._gate.pass_through(request, handler)
+
+        application = web.Application(middlewares=[gate])
+        control = Control(self.market, self.faults, self.limiter, self.log, self.stream)
+        rest = Rest(self.market, self.limiter.limits)
+        for part in (rest, self.stream, self._archives, control):
+            application.add_routes(part.routes())
+        application.on_response_prepare.append(self._gate.on_prepare)
+        return application
+
+    async def shut_down(self) -> None:
+        """End what hangs on purpose, and the streams."""
+        self._gate.stopping.set()
+        await self.stream.shut_down()
+
+
+@asynccontextmanager
+async def running(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve until the block ends; yields the base URL. Port 0 is a free one. Raises UsageError when it is taken."""
+    runner = web.AppRunner(
+        simulator.application(), access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_SECONDS
+    )
+    await runner.setup()
+    pushing = asyncio.create_task(simulator.stream.run(), name="stream")
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UsageError(
+                f"{host}:{port} cannot be listened on: {error.strerror}; choose another --port."
+            ) from error
+        yield f"http://{_authority(host, runner.addresses[0][1])}"
+    finally:
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+        await simulator.shut_down()
+        await runner.cleanup()
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,1 @@
+"""Tests of parts that meet in a real Postgres or over a real connection."""
