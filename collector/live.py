@@ -25,7 +25,7 @@ LONGEST_RETRY_SECONDS = 5.0
 REFUSED_PAUSE_SECONDS = 15.0
 # The stream may be ahead of our clock, which is a lower bound, by the time that an answer takes; not by more.
 AHEAD_MS_MAX = 2000
-CLOCK_DOUBT_SECONDS = 1.0
+CLOCK_DOUBT_SECONDS = 0.2
 
 
 class LiveMinutes:
@@ -74,7 +74,7 @@ class LiveMinutes:
                     await self._read_until_there(end_ms)
                     self._last_end_ms = end_ms
                     await self._wait(CONFIRM_SECONDS)
-                    if self._closed_until_ms() == end_ms and not self._stop.is_set():
+                    if self._closed_until_ms() == end_ms and not (self._clock_is_doubted or self._stop.is_set()):
                         await self._read(end_ms)
             except ExchangeUnreachableError as error:
                 # The gate already spaces the requests while no host answers.
@@ -84,12 +84,13 @@ class LiveMinutes:
                 log.error("live_minute_refused", symbol=self._symbol, reason=str(error))  # noqa: TRY400 - it is no bug
                 await self._wait(REFUSED_PAUSE_SECONDS)
                 continue
-            if self._closed_until_ms() == self._last_end_ms:
+            if self._closed_until_ms() == self._last_end_ms and not self._clock_is_doubted:
                 await self._wait(self._seconds_to_close())
 
     async def _settle_clock(self) -> None:
         """Measure the exchange's time when the stream contradicts it, but not again and again."""
-        if self._clock_is_doubted and time.monotonic() - self._measured_at >= CLOCK_DOUBT_SECONDS:
+        if self._clock_is_doubted:
+            await wait(self._stop, self._measured_at + CLOCK_DOUBT_SECONDS - time.monotonic())
             self._clock_is_doubted = False
             self._measured_at = time.monotonic()
             await self._binance.measure_time()
