@@ -1,0 +1,1 @@
+"""How Minutebook is run: on one machine, in containers, on Kubernetes; no service imports it."""

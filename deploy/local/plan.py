@@ -1,0 +1,96 @@
+"""What runs in each mode and with which settings: the services in layers, the first to start being the last to end."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from api.settings import ApiSettings
+from collector.settings import CollectorSettings
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.service import Service
+from shared.settings import LoggingSettings
+
+Mode = Literal["run", "demo"]
+
+STATE = Path(".minutebook")
+DEMO_BACKFILL = "14d"
+_DEMO_SEED = "1"
+# The database's URL does not exist before the database; the settings that are read before it want one.
+_NOT_YET = "postgresql://localhost/minutebook"
+# What the user's environment says about another installation's database is kept from the services of this one.
+_FOREIGN = ("_DATABASE_URL", "_DATABASE_URL_FILE", "_DATABASE_PASSWORD", "_DATABASE_PASSWORD_FILE")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run; `exchange_urls` is what has to be reachable for live minutes, empty when the run brings its own."""
+
+    folder: Path
+    layers: tuple[tuple[Service, ...], ...]
+    api_host: str
+    api_port: int
+    exchange_urls: tuple[str, ...] = ()
+
+
+def make_plan(mode: Mode) -> Plan:
+    """Read the settings and lay out the run; raises SettingsError before anything is started."""
+    simulated = _simulated(free_port()) if mode == "demo" else {}
+    # Read here so that a mistake is said once and at once, and not by each service for itself.
+    logging = LoggingSettings.load()
+    api = ApiSettings.load(database_url=_NOT_YET)
+    collector = CollectorSettings.load(
+        database_url=_NOT_YET,
+        **{
+            name.removeprefix("COLLECTOR_").lower(): value
+            for name, value in simulated.items()
+            if name.startswith("COLLECTOR_")
+        },
+    )
+    api_port = api.port or free_port()
+    environment = _environment(logging)
+    serving = _python("api", "api", environment=environment | {"API_PORT": str(api_port)}, role="api")
+    collecting = _python("collector", "collector", "run", environment=environment | simulated, role="collector")
+    if mode == "run":
+        return Plan(STATE / "live", ((serving, collecting),), api.host, api_port, exchange_urls=collector.rest_urls)
+    exchange = _simulator(simulated["COLLECTOR_REST_URLS"], collector.symbols, environment)
+    return Plan(STATE / "demo", ((exchange, serving), (collecting,)), api.host, api_port)
+
+
+def _simulated(port: int) -> dict[str, str]:
+    """Return the collector's settings against the simulator; simulated and real minutes never share a state."""
+    return {
+        "COLLECTOR_SOURCE": "simulated",
+        "COLLECTOR_REST_URLS": f"http://{LOOPBACK}:{port}",
+        "COLLECTOR_STREAM_URL": f"ws://{LOOPBACK}:{port}",
+        "COLLECTOR_ARCHIVE_URL": f"http://{LOOPBACK}:{port}",
+        "COLLECTOR_BACKFILL_SINCE": DEMO_BACKFILL,
+        # The collector goes through the environment's proxy, which knows nothing of this machine's ports.
+        "NO_PROXY": LOOPBACK,
+        "no_proxy": LOOPBACK,
+    }
+
+
+def _simulator(url: str, symbols: tuple[str, ...], environment: Mapping[str, str]) -> Service:
+    port = url.rpartition(":")[2]
+    arguments = ["--host", LOOPBACK, "--port", port, "--seed", _DEMO_SEED, "--symbols", ",".join(symbols)]
+    return _python("simulator", "simulator", *arguments, environment=environment, answers_at=f"{url}/api/v3/ping")
+
+
+def _python(
+    name: str, module: str, *arguments: str, environment: Mapping[str, str], role: str = "", answers_at: str = ""
+) -> Service:
+    command = (sys.executable, "-m", module, *arguments)
+    return Service(name=name, command=command, environment=environment, role=role, answers_at=answers_at)
+
+
+def _environment(logging: LoggingSettings) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith(_FOREIGN)}
+    # Lines come through a pipe; they are still for people unless something else is asked for.
+    return inherited | {
+        "PYTHONUNBUFFERED": "1",
+        "LOG_FORMAT": logging.format or "console",
+        "LOG_LEVEL": logging.level,
+    }

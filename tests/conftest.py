@@ -1,0 +1,77 @@
+"""What every test can ask for: a database of its own, or a whole server of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.engine import Engine, find_engine
+from tests.postgres import IMAGE, Database, OwnPostgres, Server, container_server, embedded_server, own_postgres
+
+_SERVER_FIXTURE = "postgres_server"
+_IN_CONTAINER = pytest.StashKey[bool]()
+_REPORT = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the Postgres be chosen."""
+    parser.addoption(
+        "--postgres",
+        choices=("auto", "container", "embedded"),
+        default="auto",
+        help="where the tests' Postgres runs; auto: in a container where an engine answers, else embedded",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Look for a container engine if a test could use one, and skip with the reason what cannot do without."""
+    needing = [item for item in items if item.get_closest_marker("engine")]
+    wants_server = any(_SERVER_FIXTURE in getattr(item, "fixturenames", ()) for item in items)
+    chosen: str = config.getoption("--postgres")
+    engine = find_engine() if needing or (wants_server and chosen != "embedded") else Engine(answers=False)
+    report = []
+    if wants_server:
+        refusal = "chosen by --postgres" if chosen == "embedded" else engine.refusal(IMAGE)
+        if refusal and chosen == "container":
+            raise pytest.UsageError(f"--postgres=container: {refusal}")
+        config.stash[_IN_CONTAINER] = refusal is None
+        report.append(f"postgres: container of {IMAGE}" if refusal is None else f"postgres: embedded ({refusal})")
+    if needing and not engine.answers:
+        report.append(f"skipped: {len(needing)} tests that need a container engine ({engine.reason})")
+        for item in needing:
+            item.add_marker(pytest.mark.skip(reason=engine.reason))
+    config.stash[_REPORT] = report
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say which Postgres is used, and what is skipped."""
+    return config.stash.get(_REPORT, [])
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_server(pytestconfig: pytest.Config) -> AsyncIterator[Server]:
+    """Yield the session's Postgres 18, with a migrated template."""
+    async with container_server() if pytestconfig.stash[_IN_CONTAINER] else embedded_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def database(postgres_server: Server) -> AsyncIterator[Database]:
+    """Yield a fresh, migrated database."""
+    async with postgres_server.cloned(postgres_server.template) as database:
+        yield database
+
+
+@pytest.fixture
+async def empty_database(postgres_server: Server) -> AsyncIterator[Database]:
+    """Yield a database without a schema; the roles are the server's, and so are their passwords: keep those."""
+    async with postgres_server.cloned("template0") as database:
+        yield database
+
+
+@pytest.fixture
+async def crashable_postgres() -> AsyncIterator[OwnPostgres]:
+    """Yield a migrated, embedded server of the test's own, which it may kill and start again."""
+    async with own_postgres() as postgres:
+        yield postgres
