@@ -13,6 +13,7 @@ from collector.exchange import Exchange
 from collector.klines import KlinePage
 from collector.ledger import select_due_absences
 from collector.recorder import Recorder
+from shared.database.connection import translated
 from shared.errors import ArchiveCorruptError, ExchangeRefusedError, ExchangeUnreachableError
 from shared.gaps import Run, select_absences, select_missing, subtract
 from shared.instant import MINUTE, floor_day, from_milliseconds, to_milliseconds
@@ -133,8 +134,10 @@ class Backfill:
         settled = 0
         while not self._stop.is_set() and (part := plan.next()):
             try:
+                # Here, because the group that the workers are in would hide the driver's errors from others.
                 async with self._slots:
-                    done = await self._fill_part(plan, *part)
+                    with translated():
+                        done = await self._fill_part(plan, *part)
             except Stopping:
                 break
             except (ExchangeUnreachableError, ExchangeRefusedError) as error:

@@ -17,6 +17,7 @@ from shared.logging import get_logger
 log = get_logger(__name__)
 
 BEAT_SECONDS = 5.0
+FIRST_BEAT_SECONDS = 0.2
 PAUSE_LOOK_SECONDS = 0.2
 FORGOTTEN_AFTER = timedelta(days=1)
 
@@ -32,7 +33,7 @@ class Heartbeat:
         self._started_at = utc_now()
 
     async def beat(self, connection: Executor, *, is_leader: bool) -> None:
-        """Say that we live, and what the exchange's clock shows if we lead."""
+        """Say that we live, and what the exchange's clock shows, if it was asked."""
         clock, gate = self._exchange.clock, self._exchange.gate
         details = {
             "minutes_inserted": self._counts.inserted,
@@ -53,20 +54,22 @@ class Heartbeat:
             self.instance,
             self._started_at,
             is_leader,
-            clock.now() if is_leader and clock.is_known else None,
+            clock.now() if clock.is_known else None,
             json.dumps(details),
         )
 
     async def keep_beating(self, pool: Pool, stop: asyncio.Event) -> None:
-        """Beat as the leader until `stop`, and forget processes that have been silent for a day."""
+        """Beat as the leader until `stop` and once more at the end; forget processes silent for a day."""
         await pool.execute(
             "DELETE FROM heartbeats WHERE service = 'collector' AND beat_at < clock_timestamp() - $1::interval",
             FORGOTTEN_AFTER,
         )
-        await self.beat(pool, is_leader=True)
-        # The first beat may come before the exchange has told its time, and others wait for that.
-        while not await wait(stop, BEAT_SECONDS if self._exchange.clock.is_known else 0.2):
+        pause = 0.0
+        while not await wait(stop, pause):
+            # The first beat may come before the exchange has told its time, and others wait for that.
+            pause = BEAT_SECONDS if self._exchange.clock.is_known else FIRST_BEAT_SECONDS
             await self.beat(pool, is_leader=True)
+        await self.beat(pool, is_leader=False)
 
 
 async def load_pause(connection: Connection, exchange: Exchange) -> None:

@@ -26,6 +26,8 @@ REFUSED_PAUSE_SECONDS = 15.0
 # The stream may be ahead of our clock, which is a lower bound, by the time that an answer takes; not by more.
 AHEAD_MS_MAX = 2000
 CLOCK_DOUBT_SECONDS = 0.2
+# So often the clock is looked at, which may have been set meanwhile.
+LOOK_SECONDS = 5.0
 
 
 class LiveMinutes:
@@ -85,7 +87,7 @@ class LiveMinutes:
                 await self._wait(REFUSED_PAUSE_SECONDS)
                 continue
             if self._closed_until_ms() == self._last_end_ms and not self._clock_is_doubted:
-                await self._wait(self._seconds_to_close())
+                await self._wait(min(LOOK_SECONDS, self._seconds_to_close()))
 
     async def _settle_clock(self) -> None:
         """Measure the exchange's time when the stream contradicts it, but not again and again."""

@@ -17,7 +17,7 @@ from collector.live import LiveMinutes
 from collector.recorder import Counts, Recorder
 from collector.settings import CollectorSettings
 from collector.stream import Stream
-from shared.database.connection import CONNECT_TIMEOUT_SECONDS, Pool, translated
+from shared.database.connection import CONNECT_TIMEOUT_SECONDS, Pool, opening, translated
 from shared.errors import DatabaseError, DatabaseUnavailableError, LeadershipLostError
 from shared.instant import floor_minute, parse_instant, to_milliseconds
 from shared.lifecycle import Stopping, stop_on_signals, wait
@@ -81,7 +81,7 @@ class Worker:
     @asynccontextmanager
     async def open_pool(self) -> AsyncIterator[Pool]:
         """Open connections under this instance's name, by which a successor can end them."""
-        with translated():
+        with opening():
             pool = await asyncpg.create_pool(
                 self.database_url,
                 min_size=1,
@@ -100,14 +100,14 @@ class Worker:
                     "tcp_keepalives_count": "3",
                 },
             )
+        try:
+            yield pool
+        finally:
             try:
-                yield pool
-            finally:
-                try:
-                    async with asyncio.timeout(1.0):
-                        await pool.close()
-                except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    pool.terminate()
+                async with asyncio.timeout(1.0):
+                    await pool.close()
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pool.terminate()
 
     async def _stand_by(self, pool: Pool, patient: bool) -> int | None:  # noqa: FBT001 - private, and named at its one call
         """Take the lease, if `patient` as soon as it is free; returns the epoch to lead with, None without one."""

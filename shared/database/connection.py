@@ -59,14 +59,24 @@ def translated() -> Iterator[None]:
         yield
     except _OUTDATED as error:
         raise DatabaseOutdatedError(
-            f"The database does not fit this version ({error}); run `python -m shared.database migrate`."
+            f"The database does not fit this version ({_reason(error)}); run `python -m shared.database migrate`."
         ) from error
     except _REFUSED as error:
-        raise DatabaseError(f"Postgres refuses the connection ({error}); check the database URL.") from error
+        raise DatabaseError(f"Postgres refuses the connection ({_reason(error)}); check the database URL.") from error
     except _UNAVAILABLE as error:
         raise DatabaseUnavailableError(
             f"Postgres does not answer ({_reason(error)}); check that it runs and that the database URL is right."
         ) from error
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """As `translated`, and a URL that the driver cannot read is said too; for opening connections and pools."""
+    try:
+        with translated():
+            yield
+    except ValueError as error:
+        raise DatabaseError(f"The database URL cannot be read ({_reason(error)}); correct it.") from error
 
 
 @asynccontextmanager
@@ -75,7 +85,7 @@ async def connect(url: str, application_name: str, **server_settings: str) -> As
 
     Only opening is translated: what runs inside keeps its own errors, so wrap it in `translated` where they are met.
     """
-    with translated():
+    with opening():
         connection = await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT_SECONDS,

@@ -48,7 +48,7 @@ def _owner_wanted() -> Iterator[None]:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
         raise DatabaseError(
-            f"Only the database's owner can migrate it ({error}); correct MIGRATE_DATABASE_URL."
+            f"Only the database's owner can migrate it ({str(error).splitlines()[0]}); correct MIGRATE_DATABASE_URL."
         ) from error
 
 
