@@ -1,0 +1,1 @@
+"""The REST API: stateless and read-only, any number of replicas, over Postgres alone."""

@@ -1,0 +1,67 @@
+"""The application: routes, errors and what surrounds them, around one database."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from api.database import open_database
+from api.documentation import DESCRIPTION, TAGS, install_openapi
+from api.middleware import HeadMiddleware, ObserveMiddleware
+from api.parameters import refuse_unknown_parameters
+from api.problems import install_problem_handlers
+from api.routes import docs, gaps, health, history, latest, root, stats
+from api.settings import ApiSettings
+from api.state import State
+from shared.version import read_version
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    """Make the application; it opens its database when it starts, and connects when it first reads."""
+    app = FastAPI(
+        title="Minutebook",
+        version=read_version(),
+        summary="Every minute of Bitcoin's price, exactly once.",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        servers=[{"url": "/", "description": "The server of this page"}],
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        lifespan=_lifespan(settings.database_url.get_secret_value()),
+        dependencies=[Depends(refuse_unknown_parameters)],
+        generate_unique_id_function=lambda route: route.name,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["GET", "HEAD"],
+                allow_headers=["*"],
+                expose_headers=["ETag", "Next-Cursor", "Retry-After", "X-Request-ID"],
+                max_age=86_400,
+            ),
+            Middleware(ObserveMiddleware),
+            Middleware(HeadMiddleware),
+        ],
+    )
+    for module in (root, latest, history, stats, gaps, health, docs):
+        app.include_router(module.router)
+    install_problem_handlers(app)
+    install_openapi(app)
+    return app
+
+
+def _lifespan(database_url: str) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Built now rather than in the first request, which would wait for it.
+        app.openapi()
+        async with open_database(database_url) as database:
+            app.state.minutebook = State(database)
+            yield
+
+    return lifespan

@@ -1,0 +1,91 @@
+"""What is collected, and the exchange's now: read together, and kept for a moment so that no request pays for it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from api.problems import ProblemError
+from shared.database.connection import Connection
+from shared.instant import MINUTE, floor_minute
+
+_KEPT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """`begins` has where each symbol's record begins, in the order of collection; `newest` its newest tick, if any."""
+
+    begins: Mapping[str, datetime]
+    newest: Mapping[str, datetime | None]
+    exchange_time: datetime
+    read_at_monotonic: float
+
+    def now(self) -> datetime:
+        """The exchange's clock, extrapolated."""
+        return self.exchange_time + timedelta(seconds=time.monotonic() - self.read_at_monotonic)
+
+    def closed_until(self) -> datetime:
+        """The close of the newest closed minute: what lies before it is past."""
+        return floor_minute(self.now())
+
+    def resolve(self, symbol: str | None) -> str:
+        """Return the symbol asked for, or the first collected; raises ProblemError when it isn't collected."""
+        if symbol is None:
+            for first in self.begins:
+                return first
+            raise ProblemError(404, "no-data", "Nothing is collected yet; start the collector.")
+        name = symbol.upper()
+        if name not in self.begins:
+            collected = f"collected are: {', '.join(self.begins)}" if self.begins else "nothing is collected yet"
+            raise ProblemError(404, "unknown-symbol", f"'{symbol}' is not collected; {collected}.")
+        return name
+
+
+class CatalogKeeper:
+    """Keeps the newest catalog of one process."""
+
+    def __init__(self) -> None:
+        self._kept: Catalog | None = None
+
+    async def catalog(self, connection: Connection) -> Catalog:
+        """Return the catalog, read again when it is older than a moment."""
+        kept = self._kept
+        if kept is None or time.monotonic() - kept.read_at_monotonic > _KEPT_SECONDS:
+            kept = self._kept = await select_catalog(connection)
+        return kept
+
+
+async def select_catalog(connection: Connection) -> Catalog:
+    """Read what is collected and what is merely stored, such as a bulk load, and the exchange's clock.
+
+    A stored minute is a closed one, so the clock is never behind the newest.
+    """
+    rows = await connection.fetch(
+        """
+        WITH RECURSIVE stored AS (
+            -- A loose index scan: one probe a symbol, however many days each has.
+            (SELECT symbol FROM daily_rollups ORDER BY symbol LIMIT 1)
+            UNION ALL
+            SELECT (SELECT symbol FROM daily_rollups WHERE symbol > stored.symbol ORDER BY symbol LIMIT 1)
+            FROM stored
+            WHERE stored.symbol IS NOT NULL
+        )
+        SELECT symbol,
+               least(since, (SELECT min(minute) FROM ticks WHERE ticks.symbol = known.symbol)) AS begins,
+               (SELECT max(minute) FROM ticks WHERE ticks.symbol = known.symbol) AS newest
+        FROM (SELECT symbol FROM stored WHERE symbol IS NOT NULL UNION SELECT symbol FROM collected_symbols) AS known
+        LEFT JOIN collected_symbols USING (symbol)
+        ORDER BY position NULLS LAST, symbol
+        """
+    )
+    exchange_time: datetime = await connection.fetchval("SELECT exchange_now()")
+    read_at = time.monotonic()
+    newest = {row["symbol"]: row["newest"] for row in rows}
+    closes = [minute + MINUTE for minute in newest.values() if minute is not None]
+    return Catalog(
+        begins={row["symbol"]: floor_minute(row["begins"]) for row in rows if row["begins"]},
+        newest=newest,
+        exchange_time=max([exchange_time, *closes]),
+        read_at_monotonic=read_at,
+    )

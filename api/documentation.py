@@ -1,0 +1,113 @@
+"""What OpenAPI says beyond the routes' own words: every error as a problem, headers, and the features' formulas."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from api.problems import MEDIA_TYPE, TITLES
+from api.schemas import Problem
+from shared.features import describe_markdown
+
+DESCRIPTION: Final = f"""
+Times are RFC 3339, UTC, and a minute or bar is named by its open. Ranges are `[start, end)`. Prices and amounts are
+JSON numbers with the exact decimal value. "Now" is the exchange's clock;
+durations such as `24h` count back from the end of its newest closed minute.
+
+Errors are RFC 9457 problems; an unknown parameter is one. Answers carry a strong `ETag`; send it back in
+`If-None-Match`.
+
+## Features of history's rows
+
+A window counts bars of the asked interval, the row's own included; a value is null while its window is not full or a
+bar in it is missing. Recursive ones begin anew after a gap, and are warmed up over 600 bars before the page.
+
+{describe_markdown()}"""
+TAGS: Final = [
+    {
+        "name": "Prices",
+        "description": "The record of minutes: the newest, its history, sums of it, and what is missing.",
+    },
+    {"name": "Health", "description": "How everything is, and probes."},
+    {"name": "About", "description": "Where everything is."},
+]
+NO_SYMBOL: Final = 404
+NO_DATABASE: Final = 503
+
+_DESCRIPTIONS: Final = {
+    400: "A parameter is unknown, given twice, or has a value that cannot be used; `errors` names it.",
+    404: "The symbol is not collected, or nothing is stored yet.",
+    503: "The database does not answer, or was not migrated; try again after `Retry-After` seconds.",
+}
+_EXAMPLES: Final[dict[int, tuple[str, str]]] = {
+    400: ("unknown-parameter", "There is no parameter 'intervall'; did you mean 'interval'?"),
+    404: ("unknown-symbol", "'DOGE' is not collected; collected are: BTCUSDT."),
+    503: ("database-unavailable", "The database does not answer; try again in a few seconds."),
+}
+_HEADERS: Final = {
+    "ETag": {"description": "A strong tag of exactly these bytes, for `If-None-Match`.", "schema": {"type": "string"}},
+    "Cache-Control": {
+        "description": "How long the answer holds: to the next minute, or long for a whole range that is past.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of a route."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        slug, detail = _EXAMPLES[status]
+        described[status] = {
+            "description": _DESCRIPTIONS[status],
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "example": {
+                        "type": f"urn:minutebook:problem:{slug}",
+                        "title": TITLES[slug],
+                        "status": status,
+                        "detail": detail,
+                        "instance": "/price/history",
+                    },
+                }
+            },
+        }
+    return described
+
+
+def cached(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's answer with its headers, and that it may be had already; `media_types` beside JSON."""
+    content = {media_type.partition(";")[0]: {"schema": {"type": "string"}} for media_type in media_types}
+    return {
+        200: {"description": description, "headers": _HEADERS, **({"content": content} if content else {})},
+        304: {"description": "The reader has it: `If-None-Match` names the same ETag.", "headers": _HEADERS},
+    }
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Replace the framework's own description of validation errors, which are problems here."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generate()
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+                    for parameter in operation.get("parameters", ()):
+                        parameter["schema"] = _without_null(parameter["schema"])
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schemas["Problem"].pop("$defs", {})
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own documented way
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter can be absent, but there is no way to write null in a query string."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    return {**{key: value for key, value in schema.items() if key != "anyOf"}, **kinds[0]} if kinds else schema

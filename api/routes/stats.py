@@ -1,0 +1,117 @@
+"""`/price/stats`: a range of minutes summed up."""
+
+import asyncio
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.caching import age_of_range, cached_response, until_next_minute
+from api.catalog import Catalog
+from api.documentation import NO_DATABASE, NO_SYMBOL, cached, problems
+from api.intervals import ONE_MINUTE
+from api.parameters import StatsParameters, StatsQuery, is_fixed, read_range, read_window
+from api.problems import invalid_parameter
+from api.schemas import Stats
+from api.state import SharedState
+from api.statistics import PERCENTILES, Summary, summarise
+from api.statistics_queries import Closes, Totals, select_statistics
+from shared.database.connection import Connection
+from shared.instant import DAY, MINUTE, to_text
+
+router = APIRouter(tags=["Prices"])
+
+# Half a year of closes takes some 20 ms: longer than others should wait for the event loop.
+_CLOSES_ON_THE_LOOP = 250_000
+
+
+@router.get(
+    "/price/stats",
+    response_model=Stats,
+    summary="A range summed up",
+    responses=cached("The statistics") | problems(400, NO_SYMBOL, NO_DATABASE),
+)
+async def read_stats(request: Request, query: StatsParameters, state: SharedState) -> Response:
+    """Statistics of the minutes that open in [start, end).
+
+    Prices are closes, but `min` and `max` are of lows and highs. `window` counts back from the newest closed minute.
+    Nothing is made up for minutes that are missing.
+    """
+
+    async def read(connection: Connection) -> tuple[Catalog, str, datetime, datetime, Totals, Closes]:
+        catalog = await state.catalogs.catalog(connection)
+        symbol = catalog.resolve(query.symbol)
+        start, end = _range(query, catalog)
+        found = await select_statistics(connection, symbol, ONE_MINUTE.ceil(start), ONE_MINUTE.ceil(end))
+        return catalog, symbol, start, end, *found
+
+    catalog, symbol, start, end, totals, closes = await state.database.read(read)
+    is_long = len(closes.values) > _CLOSES_ON_THE_LOOP
+    summary = await asyncio.to_thread(summarise, closes) if is_long else summarise(closes)
+    until = catalog.closed_until()
+    first_minute = ONE_MINUTE.ceil(start)
+    past = max(timedelta(0), min(ONE_MINUTE.ceil(end), until) - first_minute) // MINUTE
+    # A stored minute is past, even where this process has not yet noticed the minute's turn.
+    expected = max(past, summary.count)
+    head = {"symbol": symbol, "start": to_text(start), "end": to_text(end)}
+    body = _encode(head, expected, totals, summary)
+    is_whole = is_fixed(query.start) and is_fixed(query.end) and summary.count == expected
+    return cached_response(
+        request, body, age_of_range(end, catalog.now()) if is_whole else until_next_minute(catalog.now())
+    )
+
+
+def _range(query: StatsQuery, catalog: Catalog) -> tuple[datetime, datetime]:
+    until = catalog.closed_until()
+    if query.window is not None:
+        if query.start is not None or query.end is not None:
+            raise invalid_parameter("window", "it stands for start and end; give either it or those")
+        return read_window(query.window, until)
+    start, end = read_range(query.start, query.end, until)
+    return (end - DAY if start is None else start), end
+
+
+def _encode(head: dict[str, str], expected: int, totals: Totals, summary: Summary) -> bytes:
+    return orjson.dumps(
+        {
+            **head,
+            "count": summary.count,
+            "expected": expected,
+            "completeness": summary.count / expected if expected else None,
+            "first": _number(totals.first),
+            "last": _number(totals.last),
+            "min": _number(totals.low),
+            "min_at": _instant(totals.low_at),
+            "max": _number(totals.high),
+            "max_at": _instant(totals.high_at),
+            "mean": summary.mean,
+            "median": _decimal(summary.median),
+            "std": summary.std,
+            "percentiles": {
+                str(percent): _decimal(value) for percent, value in zip(PERCENTILES, summary.percentiles, strict=True)
+            },
+            "change": _number(totals.change),
+            "change_percent": _number(totals.change_percent),
+            "vwap": _number(totals.vwap),
+            "volume": _number(totals.volume),
+            "quote_volume": _number(totals.quote_volume),
+            "trades": totals.trades,
+            "realised_volatility": summary.realised_volatility,
+            "max_drawdown": summary.max_drawdown,
+        }
+    )
+
+
+def _number(text: str | None) -> orjson.Fragment | None:
+    return None if text is None else orjson.Fragment(text)
+
+
+def _decimal(value: Decimal | None) -> orjson.Fragment | None:
+    # `normalize` drops trailing zeros, and "f" keeps its exponent out.
+    return None if value is None else orjson.Fragment(format(value.normalize(), "f"))
+
+
+def _instant(text: str | None) -> str | None:
+    return None if text is None else to_text(datetime.fromisoformat(text))

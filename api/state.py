@@ -1,0 +1,25 @@
+"""What the routes of one process share, handed to them as a dependency."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.catalog import CatalogKeeper
+from api.database import Database
+
+
+@dataclass(frozen=True)
+class State:
+    """The database, and what is kept of it."""
+
+    database: Database
+    catalogs: CatalogKeeper = field(default_factory=CatalogKeeper)
+
+
+async def _state(request: Request) -> State:
+    state: State = request.app.state.minutebook
+    return state
+
+
+SharedState = Annotated[State, Depends(_state)]

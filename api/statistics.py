@@ -1,0 +1,74 @@
+"""Statistics of closes, from arrays: pure arithmetic."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from api.arrays import Floats
+from api.statistics_queries import Closes
+
+PERCENTILES = (5, 25, 75, 95)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What closes say together; `percentiles` are those of PERCENTILES."""
+
+    count: int
+    mean: float | None
+    std: float | None
+    median: Decimal | None
+    percentiles: tuple[Decimal | None, ...]
+    realised_volatility: float | None
+    max_drawdown: float | None
+
+
+def summarise(closes: Closes) -> Summary:
+    """Sum the closes up; None where there are too few."""
+    values = closes.values
+    count = len(values)
+    if count == 0:
+        return Summary(0, None, None, None, (None,) * len(PERCENTILES), None, None)
+    quantiles = _quantiles(values, (50, *PERCENTILES))
+    mean = float(np.mean(values))
+    return Summary(
+        count=count,
+        mean=mean,
+        std=float(np.std(values, ddof=1)) if count > 1 else None,
+        median=quantiles[0],
+        percentiles=tuple(quantiles[1:]),
+        realised_volatility=_realised_volatility(closes),
+        max_drawdown=_max_drawdown(values),
+    )
+
+
+def _quantiles(values: Floats, percents: Sequence[int]) -> list[Decimal]:
+    """Quantiles by linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996), exact.
+
+    The closes are decimals that were made floats, and a float's shortest text gives the decimal back; the
+    interpolation is then done in decimals, so that the median of 0.1 and 0.3 is 0.2.
+    """
+    ranks = [divmod(percent * (len(values) - 1), 100) for percent in percents]
+    wanted = sorted({index for rank, _ in ranks for index in (rank, min(rank + 1, len(values) - 1))})
+    placed = np.partition(values, wanted)
+    found = {index: Decimal(repr(float(placed[index]))) for index in wanted}
+    return [
+        found[rank] + (found[min(rank + 1, len(values) - 1)] - found[rank]) * hundredths / 100
+        for rank, hundredths in ranks
+    ]
+
+
+def _realised_volatility(closes: Closes) -> float:
+    """The root of the summed squared log returns between neighbouring minutes; a missing minute has none."""
+    returns = np.diff(np.log(closes.values))
+    if not closes.are_unbroken():
+        returns = returns[np.diff(closes.minutes()) == 1]
+    return math.sqrt(float(returns @ returns))
+
+
+def _max_drawdown(values: Floats) -> float:
+    """The deepest fall below an earlier close, as a fraction of that one; 0 where none falls."""
+    return float(np.min(values / np.maximum.accumulate(values) - 1))
