@@ -49,9 +49,9 @@ class CatalogKeeper:
         self._kept: Catalog | None = None
 
     async def catalog(self, connection: Connection) -> Catalog:
-        """Return the catalog, read again when it is older than a moment."""
+        """Return the catalog, read again when it is older than a moment, or as long as no symbol has a record."""
         kept = self._kept
-        if kept is None or time.monotonic() - kept.read_at_monotonic > _KEPT_SECONDS:
+        if kept is None or not kept.begins or time.monotonic() - kept.read_at_monotonic > _KEPT_SECONDS:
             kept = self._kept = await select_catalog(connection)
         return kept
 

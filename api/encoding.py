@@ -1,6 +1,6 @@
 """Bars and their features as text: JSON in rows or columns, and CSV, with the same digits in each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -9,6 +9,7 @@ import orjson
 
 from api.arrays import Instants
 from api.bars import BarPage
+from api.features import FeatureArrays
 
 Columns = dict[str, list[str]]
 
@@ -26,47 +27,61 @@ _QUOTED: Final = frozenset(("timestamp", "source", "created_at"))
 _NUMPY: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 
-def make_columns(page: BarPage, features: Mapping[str, npt.NDArray[np.generic]], *, newest_first: bool) -> Columns:
-    """Return every column of the answer as JSON's text of its values, text values without their quotes."""
+def iterate_columns(
+    page: BarPage, features: FeatureArrays, *, newest_first: bool, piece_rows: int = 1_000
+) -> Iterator[Columns]:
+    """Yield the answer's columns in pieces of rows, at least one: JSON's text of each value, text without its quotes.
+
+    In pieces, because a value as a text of its own takes several times the memory that it takes in the answer.
+    """
     if not len(page):
-        return {name: [] for name in (*ROW_FIELDS, *features)}
-    columns = {"timestamp": _instants(page.opened_at.astype("datetime64[s]"))}
-    columns |= {name: page.numbers[number].split(",") for name, number in _NUMBERS.items()}
-    columns["source"] = [page.sources] * len(page) if isinstance(page.sources, str) else page.sources
-    columns["created_at"] = _instants(page.created_at)
-    columns |= {name: _values(values) for name, values in features.items()}
-    return {name: values[::-1] for name, values in columns.items()} if newest_first else columns
+        yield {name: [] for name in (*ROW_FIELDS, *features)}
+        return
+    numbers = {name: page.numbers[number].split(",") for name, number in _NUMBERS.items()}
+    sources = [page.sources] * len(page) if isinstance(page.sources, str) else page.sources
+    begins = range(0, len(page), piece_rows)
+    for begin in reversed(begins) if newest_first else begins:
+        rows = slice(begin, begin + piece_rows)
+        columns = {"timestamp": _instants(page.opened_at[rows].astype("datetime64[s]"))}
+        columns |= {name: values[rows] for name, values in numbers.items()}
+        columns["source"] = sources[rows]
+        columns["created_at"] = _instants(page.created_at[rows])
+        columns |= {name: _values(values[rows]) for name, values in features.items()}
+        yield {name: values[::-1] for name, values in columns.items()} if newest_first else columns
 
 
-def rows_json(columns: Columns) -> str:
+def rows_json(pieces: Iterable[Columns]) -> bytes:
     """Return a JSON array with an object a row."""
-    template = "{" + ",".join(f'"{name}":"%s"' if name in _QUOTED else f'"{name}":%s' for name in columns) + "}"
-    return "[" + ",".join([template % row for row in zip(*_escaped(columns).values(), strict=True)]) + "]"
+    texts = []
+    for columns in pieces:
+        template = "{" + ",".join(f'"{name}":"%s"' if name in _QUOTED else f'"{name}":%s' for name in columns) + "}"
+        rows = zip(*_escaped(columns).values(), strict=True)
+        texts.append(",".join([template % row for row in rows]).encode())
+    return b"[" + b",".join(texts) + b"]"
 
 
-def columns_json(columns: Columns) -> str:
+def columns_json(pieces: Iterable[Columns]) -> bytes:
     """Return a JSON object with an array a column."""
-    parts = []
-    for name, values in _escaped(columns).items():
-        if name in _QUOTED:
-            text = '","'.join(values)
-            parts.append(f'"{name}":["{text}"]' if values else f'"{name}":[]')
-        else:
-            parts.append(f'"{name}":[{",".join(values)}]')
-    return "{" + ",".join(parts) + "}"
+    texts: dict[str, list[str]] = {}
+    for columns in pieces:
+        for name, values in _escaped(columns).items():
+            text = '"' + '","'.join(values) + '"' if name in _QUOTED and values else ",".join(values)
+            texts.setdefault(name, []).append(text)
+    return ("{" + ",".join(f'"{name}":[{",".join(parts)}]' for name, parts in texts.items()) + "}").encode()
 
 
-def csv_header(columns: Columns) -> str:
-    """Return the first line of a CSV."""
-    return ",".join(columns) + "\n"
-
-
-def csv_rows(columns: Columns) -> str:
-    """Return a line a row; a null is nothing."""
-    texts = [
-        _mapped(values, _csv_text) if name == "source" else _without_nulls(values) for name, values in columns.items()
-    ]
-    return "".join([",".join(row) + "\n" for row in zip(*texts, strict=True)])
+def csv_rows(pieces: Iterable[Columns], *, with_header: bool) -> bytes:
+    """Return a line a row, below the columns' names; a null is nothing."""
+    lines: list[bytes] = []
+    for columns in pieces:
+        if with_header and not lines:
+            lines.append((",".join(columns) + "\n").encode())
+        texts = [
+            _mapped(values, _csv_text) if name == "source" else _without_nulls(values)
+            for name, values in columns.items()
+        ]
+        lines.append("".join([",".join(row) + "\n" for row in zip(*texts, strict=True)]).encode())
+    return b"".join(lines)
 
 
 def _instants(instants: Instants) -> list[str]:

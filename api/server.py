@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from api.app import create_app
+from api.memory import keep_freed_memory
 from api.settings import ApiSettings
 from shared.errors import UsageError
 from shared.logging import configure_logging, get_logger
@@ -26,6 +27,7 @@ def make_app() -> FastAPI:
     """Make the application of one worker process, from the environment."""
     logging = LoggingSettings.load()
     configure_logging("api", logging.level, logging.format)
+    keep_freed_memory()
     return create_app(ApiSettings.load())
 
 

@@ -1,5 +1,6 @@
 """What the routes of one process share, handed to them as a dependency."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -15,6 +16,8 @@ class State:
 
     database: Database
     catalogs: CatalogKeeper = field(default_factory=CatalogKeeper)
+    # Who may do something long beside the event loop.
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
 async def _state(request: Request) -> State:

@@ -11,6 +11,7 @@ from api.arrays import Floats
 from api.statistics_queries import Closes
 
 PERCENTILES = (5, 25, 75, 95)
+_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def summarise(closes: Closes) -> Summary:
     return Summary(
         count=count,
         mean=mean,
-        std=float(np.std(values, ddof=1)) if count > 1 else None,
+        std=_deviation(values, mean) if count > 1 else None,
         median=quantiles[0],
         percentiles=tuple(quantiles[1:]),
         realised_volatility=_realised_volatility(closes),
@@ -61,6 +62,12 @@ def _quantiles(values: Floats, percents: Sequence[int]) -> list[Decimal]:
     ]
 
 
+def _deviation(values: Floats, mean: float) -> float:
+    """The sample standard deviation."""
+    residuals = values - mean
+    return math.sqrt(float(residuals @ residuals) / (len(values) - 1))
+
+
 def _realised_volatility(closes: Closes) -> float:
     """The root of the summed squared log returns between neighbouring minutes; a missing minute has none."""
     returns = np.diff(np.log(closes.values))
@@ -70,5 +77,19 @@ def _realised_volatility(closes: Closes) -> float:
 
 
 def _max_drawdown(values: Floats) -> float:
-    """The deepest fall below an earlier close, as a fraction of that one; 0 where none falls."""
-    return float(np.min(values / np.maximum.accumulate(values) - 1))
+    """The deepest fall below an earlier close, as a fraction of that one; 0 where none falls.
+
+    The lowest of a block against the highest up to the block's end bounds what is in it, so that only the blocks that
+    can hold the deepest are gone through: a running maximum over everything is slow.
+    """
+    starts = np.arange(0, len(values), _BLOCK)
+    peaks = np.maximum.accumulate(np.maximum.reduceat(values, starts))
+    bounds = np.minimum.reduceat(values, starts) / peaks - 1
+    deepest = 0.0
+    for block in np.argsort(bounds):
+        if bounds[block] >= deepest:
+            break
+        part = values[starts[block] : starts[block] + _BLOCK]
+        before = peaks[block - 1] if block else 0.0
+        deepest = min(deepest, float(np.min(part / np.maximum(np.maximum.accumulate(part), before) - 1)))
+    return deepest

@@ -82,7 +82,7 @@ def parse_names(text: str) -> tuple[str, ...]:
         elif word in FEATURES:
             names[word] = None
         else:
-            near = difflib.get_close_matches(word, [*FEATURES, *_SETS], n=3, cutoff=0.5)
+            near = difflib.get_close_matches(word.lower(), [*FEATURES, *_SETS], n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "'all' lists them."
             raise ValueError(f"'{word[:40]}' is no feature; {hint}")
     return tuple(names)
@@ -150,7 +150,8 @@ _DEFAULT = (
     ),
     Feature(
         "rsi_14",
-        "100 G / (G + L), Wilder's means (α = 1/14) of gains and losses, begun with simple ones; 50 if nothing moved",
+        "100 G / (G + L), Wilder's means (α = 1/14) of gains and losses, begun with the run's first 14; "
+        "50 where nothing moved (G + L ≤ 10⁻¹³ close)",
         "0 to 100",
         _WILDER,
         WARM_UP_BARS,
@@ -199,7 +200,7 @@ _FURTHER = (
     ),
     Feature(
         "jump_share_60",
-        "max(0, 1 − BV / RV) over 60 log returns, BV = π/2 · 60/59 · sum of |r| |r before|; null where nothing moved",
+        "max(0, 1 − BV / RV) over 60 log returns, BV = π/2 · 60/59 · sum of abs(r · r before); null if nothing moved",
         "0 to 1",
         _BIPOWER,
         60,
@@ -289,7 +290,7 @@ _FURTHER = (
         "stochastic_k_14",
         "100 (close − lowest low) / (highest high − lowest low) over 14 bars; null where nothing moved",
         "0 to 100",
-        _MURPHY,
+        "Lane, Lane's Stochastics (1984)",
         13,
         lambda bars: stochastic(bars, 14),
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -9,7 +10,7 @@ from starlette.responses import Response
 from api.caching import age_of_range, cached_response, until_next_minute
 from api.catalog import Catalog
 from api.documentation import NO_DATABASE, NO_SYMBOL, cached, problems
-from api.formats import CSV_MEDIA_TYPE, csv_disposition, csv_page, json_page, on_a_thread_if_long
+from api.formats import CSV_MEDIA_TYPE, csv_disposition, csv_page, encode_in_turn, json_page
 from api.history import HistoryPage, select_history_page
 from api.parameters import HistoryParameters
 from api.problems import invalid_parameter
@@ -62,20 +63,21 @@ async def read_history(request: Request, query: HistoryParameters, state: Shared
     is_whole = page.walk.is_fixed and not any(gap.cause == "not_collected" for gap in page.gaps)
     max_age = age_of_range(page.walk.end, now) if is_whole else until_next_minute(now)
     if query.format == "csv":
-        body = await on_a_thread_if_long(csv_page, page, names)
+        body = await encode_in_turn(state.turn, len(page.bars), lambda: csv_page(page, names))
         cursor = page.next_cursor()
         headers |= {"next-cursor": cursor} if cursor else {}
         return cached_response(request, body, max_age, media_type=CSV_MEDIA_TYPE, headers=headers)
-    body = await on_a_thread_if_long(json_page, page, names, query.layout)
+    body = await encode_in_turn(state.turn, len(page.bars), lambda: json_page(page, names, query.layout))
     return cached_response(request, body, max_age)
 
 
 async def _table(state: State, page: HistoryPage, names: Sequence[str]) -> AsyncIterator[bytes]:
     """Every line of a table, a chunk at a time."""
-    yield await on_a_thread_if_long(csv_page, page, names)
+    yield await encode_in_turn(state.turn, len(page.bars), partial(csv_page, page, names))
     while (rest := page.walk.after(page.bars)) is not None:
         page = await state.database.read(_chunk_reader(rest, names))
-        yield await on_a_thread_if_long(csv_page, page, names, with_header=False)
+        encode = partial(csv_page, page, names, with_header=False)
+        yield await encode_in_turn(state.turn, len(page.bars), encode)
 
 
 def _chunk_reader(walk: Walk, names: Sequence[str]) -> Callable[[Connection], Awaitable[HistoryPage]]:

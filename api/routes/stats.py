@@ -15,7 +15,7 @@ from api.intervals import ONE_MINUTE
 from api.parameters import StatsParameters, StatsQuery, is_fixed, read_range, read_window
 from api.problems import invalid_parameter
 from api.schemas import Stats
-from api.state import SharedState
+from api.state import SharedState, State
 from api.statistics import PERCENTILES, Summary, summarise
 from api.statistics_queries import Closes, Totals, select_statistics
 from shared.database.connection import Connection
@@ -48,8 +48,7 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
         return catalog, symbol, start, end, *found
 
     catalog, symbol, start, end, totals, closes = await state.database.read(read)
-    is_long = len(closes.values) > _CLOSES_ON_THE_LOOP
-    summary = await asyncio.to_thread(summarise, closes) if is_long else summarise(closes)
+    summary = await _summarise_in_turn(state, closes)
     until = catalog.closed_until()
     first_minute = ONE_MINUTE.ceil(start)
     past = max(timedelta(0), min(ONE_MINUTE.ceil(end), until) - first_minute) // MINUTE
@@ -61,6 +60,13 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
     return cached_response(
         request, body, age_of_range(end, catalog.now()) if is_whole else until_next_minute(catalog.now())
     )
+
+
+async def _summarise_in_turn(state: State, closes: Closes) -> Summary:
+    if len(closes.values) <= _CLOSES_ON_THE_LOOP:
+        return summarise(closes)
+    async with state.turn:
+        return await asyncio.to_thread(summarise, closes)
 
 
 def _range(query: StatsQuery, catalog: Catalog) -> tuple[datetime, datetime]:

@@ -30,6 +30,7 @@ _UNAVAILABLE = (
     asyncpg.DiskFullError,
     asyncpg.OutOfMemoryError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.SerializationError,
     asyncpg.TransactionRollbackError,
     asyncpg.TargetServerAttributeNotMatched,
     asyncpg.InterfaceError,

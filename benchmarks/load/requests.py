@@ -1,0 +1,44 @@
+"""A bounded load: so many connections that ask as fast as they are answered, for so long."""
+
+import asyncio
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import aiohttp
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of it: answers a second, the median latency in ms, and the length of an answer in bytes."""
+
+    rate: float
+    latency_ms: float
+    length: int
+
+
+async def ask(url: str, seconds: float, connections: int) -> Load:
+    """Ask for `url` over and over; raises aiohttp.ClientResponseError for an answer that is not 200."""
+    connector = aiohttp.TCPConnector(limit=connections)
+    latencies: list[float] = []
+    async with aiohttp.ClientSession(connector=connector, raise_for_status=True) as session:
+        for _ in range(3):  # statements are prepared, plans made
+            length = len(await _get(session, url))
+        began_at = perf_counter()
+
+        async def one_connection() -> None:
+            while perf_counter() - began_at < seconds:
+                asked_at = perf_counter()
+                await _get(session, url)
+                latencies.append(perf_counter() - asked_at)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(one_connection())
+        took = perf_counter() - began_at
+    return Load(len(latencies) / took, median(latencies) * 1_000, length)
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> bytes:
+    async with session.get(url) as response:
+        return await response.read()
