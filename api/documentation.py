@@ -8,15 +8,16 @@ from api.problems import MEDIA_TYPE, TITLES
 from api.schemas import Problem
 from shared.features import describe_markdown
 
-DESCRIPTION: Final = f"""
+DESCRIPTION: Final = """
 Times are RFC 3339, UTC, and a minute or bar is named by its open. Ranges are `[start, end)`. Prices and amounts are
 JSON numbers with the exact decimal value. "Now" is the exchange's clock;
 durations such as `24h` count back from the end of its newest closed minute.
 
 Errors are RFC 9457 problems; an unknown parameter is one. Answers carry a strong `ETag`; send it back in
 `If-None-Match`.
-
-## Features of history's rows
+"""
+FEATURES: Final = f"""
+### Features
 
 A window counts bars of the asked interval, the row's own included; a value is null while its window is not full or a
 bar in it is missing. Recursive ones begin anew after a gap, and are warmed up over 600 bars before the page.

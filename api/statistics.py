@@ -53,13 +53,13 @@ def _quantiles(values: Floats, percents: Sequence[int]) -> list[Decimal]:
     interpolation is then done in decimals, so that the median of 0.1 and 0.3 is 0.2.
     """
     ranks = [divmod(percent * (len(values) - 1), 100) for percent in percents]
-    wanted = sorted({index for rank, _ in ranks for index in (rank, min(rank + 1, len(values) - 1))})
-    placed = np.partition(values, wanted)
-    found = {index: Decimal(repr(float(placed[index]))) for index in wanted}
-    return [
-        found[rank] + (found[min(rank + 1, len(values) - 1)] - found[rank]) * hundredths / 100
-        for rank, hundredths in ranks
-    ]
+    # Sorting is quicker than selecting ten places: numpy sorts with the processor's vector instructions.
+    ordered = np.sort(values)
+
+    def placed(index: int) -> Decimal:
+        return Decimal(repr(float(ordered[min(index, len(values) - 1)])))
+
+    return [placed(rank) + (placed(rank + 1) - placed(rank)) * hundredths / 100 for rank, hundredths in ranks]
 
 
 def _deviation(values: Floats, mean: float) -> float:

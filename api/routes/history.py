@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.caching import age_of_range, cached_response, until_next_minute
 from api.catalog import Catalog
-from api.documentation import NO_DATABASE, NO_SYMBOL, cached, problems
+from api.documentation import FEATURES, NO_DATABASE, NO_SYMBOL, cached, problems
 from api.formats import CSV_MEDIA_TYPE, csv_disposition, csv_page, encode_in_turn, json_page
 from api.history import HistoryPage, select_history_page
 from api.parameters import HistoryParameters
@@ -23,6 +23,14 @@ from shared.features import parse_names
 
 router = APIRouter(tags=["Prices"])
 
+DESCRIPTION = f"""
+Finished bars that open in [start, end), each with its features; without a start, the newest.
+
+Follow `next_cursor` (in CSV the header `Next-Cursor`) with the same parameters to get every bar exactly once.
+`gaps` names the minutes missing from what the page covers. CSV without a limit is the whole range, streamed:
+a stream that breaks off ends without its last chunk, so that it does not look complete.
+{FEATURES}"""
+
 DEFAULT_ROWS = 100
 # What one read of a streamed table holds; memory is bounded by it, and no connection is held between two.
 CHUNK_ROWS = 4_000
@@ -32,15 +40,11 @@ CHUNK_ROWS = 4_000
     "/price/history",
     response_model=History,
     summary="Bars and their features",
+    description=DESCRIPTION,
     responses=cached("A page of bars", CSV_MEDIA_TYPE) | problems(400, NO_SYMBOL, NO_DATABASE),
 )
 async def read_history(request: Request, query: HistoryParameters, state: SharedState) -> Response:
-    """Finished bars that open in [start, end), each with its features; without a start, the newest.
-
-    Follow `next_cursor` (in CSV the header `Next-Cursor`) with the same parameters to get every bar exactly once.
-    `gaps` names the minutes missing from what the page covers. CSV without a limit is the whole range, streamed:
-    a stream that breaks off ends without its last chunk, so that it does not look complete.
-    """
+    """Answer as DESCRIPTION says."""
     try:
         names = parse_names(query.features)
     except ValueError as error:
