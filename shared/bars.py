@@ -8,6 +8,11 @@ import numpy as np
 from shared.rolling import Floats, Integers, lagged, run_ages
 
 
+def log_ratio(part: Floats, whole: Floats) -> Floats:
+    """ln(part / whole), which keeps the digits of a part close to the whole."""
+    return np.asarray(np.log1p((part - whole) / whole), dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class Bars:
     """Bars of one interval, oldest first, as arrays of one length; gaps show as steps longer than `interval_ms`.
@@ -38,8 +43,7 @@ class Bars:
     @cached_property
     def log_return(self) -> Floats:
         """ln(close / previous close)."""
-        previous = lagged(self.close, 1, self.age)
-        return np.asarray(np.log(self.close / previous), dtype=np.float64)
+        return log_ratio(self.close, lagged(self.close, 1, self.age))
 
     @cached_property
     def change(self) -> Floats:
@@ -49,7 +53,7 @@ class Bars:
     @cached_property
     def log_range(self) -> Floats:
         """ln(high / low)."""
-        return np.asarray(np.log(self.high / self.low), dtype=np.float64)
+        return log_ratio(self.high, self.low)
 
     @cached_property
     def true_range(self) -> Floats:

@@ -146,7 +146,7 @@ _DEFAULT = (
         _PER_BAR,
         _ANDERSEN,
         60,
-        lambda bars: rolling_deviation(bars.log_return, 60, bars.age, before=1),
+        lambda bars: rolling_deviation(bars.log_return, 60, bars.age),
     ),
     Feature(
         "rsi_14",

@@ -4,34 +4,44 @@ from collections.abc import Callable
 
 import numpy as np
 
-from shared.bars import Bars
+from shared.bars import Bars, log_ratio
 from shared.rolling import (
     Floats,
     Integers,
     lagged,
     rolling_deviation,
     rolling_extreme,
+    rolling_lead,
     rolling_mean,
     rolling_sum,
     smoothed,
+    smoothed_lead,
 )
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 # 1970-01-01 was a Thursday, and Monday is day 0.
 _FIRST_WEEKDAY = 3
-# Gains and losses that have decayed so far below the price are forgotten ones: nothing moved.
+# Wilder's means never forget: where nothing moved for hours, their ratio would rest on what no page reads. When they
+# have decayed below this part of the price, nothing moved.
 _NOTHING = 1e-13
 
 
 def rate_of_return(bars: Bars, count: int) -> Floats:
     """Close / close `count` bars ago - 1."""
-    return bars.close / lagged(bars.close, count, bars.age) - 1.0
+    # The difference of two prices is exact, where a quotient near 1 is rounded before the 1 is taken off.
+    before = lagged(bars.close, count, bars.age)
+    return (bars.close - before) / before
+
+
+def above_exponential_mean(bars: Bars, window: int) -> Floats:
+    """Close less the exponential mean over `window` bars, α = 2 / (window + 1)."""
+    return smoothed_lead(bars.close, 2.0 / (window + 1), window, bars.age)
 
 
 def exponential_mean(bars: Bars, window: int) -> Floats:
     """Begun with the mean of `window` closes, e = e before + 2 / (window + 1) (close - e before) (Murphy 1999)."""
-    return smoothed(bars.close, 2.0 / (window + 1), window, bars.age)
+    return bars.close - above_exponential_mean(bars, window)
 
 
 def rsi(bars: Bars, window: int) -> Floats:
@@ -45,7 +55,7 @@ def rsi(bars: Bars, window: int) -> Floats:
 
 def macd(bars: Bars) -> Floats:
     """Exponential mean of closes over 12 bars less that over 26 (Appel 2005)."""
-    return exponential_mean(bars, 12) - exponential_mean(bars, 26)
+    return above_exponential_mean(bars, 26) - above_exponential_mean(bars, 12)
 
 
 def macd_signal(bars: Bars) -> Floats:
@@ -62,15 +72,15 @@ def bollinger(bars: Bars, deviations: float) -> Floats:
 def realised(bars: Bars, window: int, kept: Callable[[Floats], Floats] = lambda returns: returns) -> Floats:
     """√ of the sum of the last `window` squared log returns, of each what `kept` keeps (Andersen et al. 2003)."""
     squares = kept(bars.log_return) ** 2
-    return np.asarray(np.sqrt(rolling_sum(squares, window, bars.age, before=1)), dtype=np.float64)
+    return np.asarray(np.sqrt(rolling_sum(squares, window, bars.age)), dtype=np.float64)
 
 
 def jump_share(bars: Bars, window: int) -> Floats:
     """max(0, 1 - BV / RV), BV = π/2 w/(w-1) sum |r| |r before| (Barndorff-Nielsen and Shephard 2004)."""
     size = np.abs(bars.log_return)
     neighbours = size * lagged(size, 1, bars.age)
-    bipower = np.pi / 2.0 * rolling_sum(neighbours, window - 1, bars.age, before=2) * window / (window - 1)
-    variance = rolling_sum(size**2, window, bars.age, before=1)
+    bipower = np.pi / 2.0 * rolling_sum(neighbours, window - 1, bars.age) * window / (window - 1)
+    variance = rolling_sum(size**2, window, bars.age)
     return np.asarray(np.clip(quotient(variance - bipower, variance), 0.0, 1.0), dtype=np.float64)
 
 
@@ -87,14 +97,14 @@ def parkinson(bars: Bars, window: int) -> Floats:
 
 def garman_klass(bars: Bars, window: int) -> Floats:
     """√ of the mean of ½ ln(high / low)² - (2 ln 2 - 1) ln(close / open)² (Garman and Klass 1980)."""
-    body = np.log(bars.close / bars.open)
+    body = log_ratio(bars.close, bars.open)
     return range_based(bars, window, 0.5 * bars.log_range**2 - (2.0 * np.log(2.0) - 1.0) * body**2)
 
 
 def rogers_satchell(bars: Bars, window: int) -> Floats:
     """√ of the mean of ln(h/c) ln(h/o) + ln(l/c) ln(l/o) (Rogers and Satchell 1991)."""
-    up = np.log(bars.high / bars.close) * np.log(bars.high / bars.open)
-    down = np.log(bars.low / bars.close) * np.log(bars.low / bars.open)
+    up = log_ratio(bars.high, bars.close) * log_ratio(bars.high, bars.open)
+    down = log_ratio(bars.low, bars.close) * log_ratio(bars.low, bars.open)
     return range_based(bars, window, up + down)
 
 
@@ -122,8 +132,8 @@ def stochastic(bars: Bars, window: int) -> Floats:
 
 def percent_b(bars: Bars) -> Floats:
     """(close - lower band) / (upper - lower band) (Bollinger 2001); NaN where nothing moved."""
-    lower = bollinger(bars, -2.0)
-    return quotient(bars.close - lower, bollinger(bars, 2.0) - lower)
+    width = 4.0 * rolling_deviation(bars.close, 20, bars.age, sample=False)
+    return 0.5 + quotient(rolling_lead(bars.close, 20, bars.age), width)
 
 
 def time_of_day(bars: Bars, wave: Callable[[Floats], Floats]) -> Floats:

@@ -15,8 +15,9 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 # Windows are views; what is made of them is made for so many at a time, so that memory stays flat over years.
-_CHUNK = 8192
-_BLOCK = 64
+_CHUNK = 4096
+# What weighs less than this beside what it is added to is lost in rounding anyway.
+_NO_WEIGHT = 2.0**-53
 
 
 def run_ages(open_time: Integers, step: int) -> Integers:
@@ -27,11 +28,11 @@ def run_ages(open_time: Integers, step: int) -> Integers:
     return position - np.maximum.accumulate(np.where(begins, position, 0))
 
 
-def over_windows(values: Floats, window: int, age: Integers, before: int, reduce: Callable[[Floats], Floats]) -> Floats:
+def over_windows(values: Floats, window: int, age: Integers, reduce: Callable[[Floats], Floats]) -> Floats:
     """Apply `reduce` to the windows that end at each bar, given as rows of `window` values.
 
-    A bar younger than `before` + `window` - 1 has no full window; `before` is 1 where the values themselves look a
-    bar back, as returns do.
+    Values that look a bar back themselves, as returns do, have none for the first bar of a run, and so no window
+    over it has.
     """
     result = np.full(len(values), np.nan)
     if len(values) < window:
@@ -40,32 +41,43 @@ def over_windows(values: Floats, window: int, age: Integers, before: int, reduce
     for start in range(0, len(windows), _CHUNK):
         part = windows[start : start + _CHUNK]
         result[start + window - 1 : start + window - 1 + len(part)] = reduce(part)
-    result[age < before + window - 1] = np.nan
+    result[age < window - 1] = np.nan
     return result
 
 
-def rolling_sum(values: Floats, window: int, age: Integers, before: int = 0) -> Floats:
+def rolling_sum(values: Floats, window: int, age: Integers) -> Floats:
     """Sum over the last `window` bars; each window is added up by itself, so nothing before it can leave a trace."""
-    return over_windows(values, window, age, before, lambda part: part.sum(axis=1))
+    return over_windows(values, window, age, lambda part: part.sum(axis=1))
 
 
-def rolling_mean(values: Floats, window: int, age: Integers, before: int = 0) -> Floats:
+def rolling_mean(values: Floats, window: int, age: Integers) -> Floats:
     """Mean over the last `window` bars."""
-    return rolling_sum(values, window, age, before) / window
+    return rolling_sum(values, window, age) / window
 
 
-def rolling_deviation(values: Floats, window: int, age: Integers, before: int = 0, *, sample: bool = True) -> Floats:
+def rolling_deviation(values: Floats, window: int, age: Integers, *, sample: bool = True) -> Floats:
     """Standard deviation over the last `window` bars, sample or population; exactly 0 where all are equal."""
+    freedom = window - 1 if sample else window
 
     def deviation(part: Floats) -> Floats:
-        return np.asarray((part - part[:, :1]).std(axis=1, ddof=1 if sample else 0), dtype=np.float64)
+        # Moved by a value of its own, a window's sum of squares is at most `window` times that about its mean, so
+        # that their difference keeps its digits whatever the level of the values is.
+        moved = part - part[:, :1]
+        total = moved.sum(axis=1)
+        squares = np.einsum("ij,ij->i", moved, moved)
+        return np.asarray(np.sqrt(np.maximum(squares - total * total / window, 0.0) / freedom), dtype=np.float64)
 
-    return over_windows(values, window, age, before, deviation)
+    return over_windows(values, window, age, deviation)
+
+
+def rolling_lead(values: Floats, window: int, age: Integers) -> Floats:
+    """How far a value lies above the mean of the last `window` bars; exactly 0 where all are equal."""
+    return over_windows(values, window, age, _lead)
 
 
 def rolling_extreme(values: Floats, window: int, age: Integers, *, highest: bool) -> Floats:
     """Maximum or minimum over the last `window` bars."""
-    return over_windows(values, window, age, 0, lambda part: part.max(axis=1) if highest else part.min(axis=1))
+    return over_windows(values, window, age, lambda part: part.max(axis=1) if highest else part.min(axis=1))
 
 
 def lagged(values: Floats, bars: int, age: Integers) -> Floats:
@@ -81,28 +93,44 @@ def smoothed(values: Floats, alpha: float, window: int, age: Integers, before: i
 
     The first value of a run is the simple mean of its first `window` values, of which `before` have none yet.
     """
-    result = np.full(len(values), np.nan)
-    begins = np.flatnonzero(age == 0)
-    ends = np.append(begins[1:], len(values))
-    for begin, end in zip(begins + before, ends, strict=True):
-        seeded = begin + window - 1
-        if seeded < end:
-            result[seeded] = values[begin : seeded + 1].mean()
-            result[seeded + 1 : end] = _recursion(values[seeded + 1 : end], alpha, result[seeded])
-    return result
+    seeds, first_windows = _begin(values, window, age, before)
+    added = alpha * values
+    added[seeds] = first_windows.mean(axis=1)
+    return _decaying_sum(added, 1.0 - alpha, age - (before + window - 1))
 
 
-def _recursion(values: Floats, alpha: float, start: float) -> Floats:
-    """Run the smoothing over one stretch from `start`: block by block, each block one row of a matrix product."""
-    decay = 1.0 - alpha
-    blocks = -(-len(values) // _BLOCK)
-    padded = np.zeros(blocks * _BLOCK)
-    padded[: len(values)] = values
-    lags = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
-    weights = np.where(lags >= 0, alpha * decay ** np.maximum(lags, 0), 0.0)
-    smooth = padded.reshape(blocks, _BLOCK) @ weights.T
-    carried = decay ** np.arange(1, _BLOCK + 1)
-    for number in range(blocks):
-        smooth[number] += carried * start
-        start = smooth[number, -1]
-    return np.asarray(smooth.reshape(-1)[: len(values)], dtype=np.float64)
+def smoothed_lead(values: Floats, alpha: float, window: int, age: Integers) -> Floats:
+    """How far a value lies above its own smoothing: x(t) - y(t), with y as `smoothed` gives it.
+
+    That is z(t) = (1 - alpha) (z(t-1) + x(t) - x(t-1)): of changes alone, so that its digits do not depend on the
+    level of the values, and it is exactly 0 where they stand still.
+    """
+    seeds, first_windows = _begin(values, window, age, 0)
+    added = (1.0 - alpha) * np.diff(values, prepend=values[:1])
+    added[seeds] = _lead(first_windows)
+    return _decaying_sum(added, 1.0 - alpha, age - (window - 1))
+
+
+def _lead(windows: Floats) -> Floats:
+    return np.asarray((windows[:, -1:] - windows).mean(axis=1), dtype=np.float64)
+
+
+def _begin(values: Floats, window: int, age: Integers, before: int) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return the bars with which each run's recursion begins, and the first full window of each, as rows."""
+    seeds = np.flatnonzero(age == before + window - 1)
+    return seeds, values[seeds[:, np.newaxis] + np.arange(1 - window, 1)]
+
+
+def _decaying_sum(added: Floats, decay: float, since: Integers) -> Floats:
+    """y(t) = decay y(t-1) + added(t), begun in each run where `since`, the count of bars from its begin, is 0.
+
+    By doubling: the sum of the last 2n terms is that of the last n, and decay^n times that of the n before. It takes
+    the same additions wherever the bars begin, and ends when what is older has no weight.
+    """
+    total = np.where(since >= 0, added, 0.0)
+    terms = 1
+    while terms < len(total) and decay**terms > _NO_WEIGHT:
+        total[terms:] += decay**terms * np.where(since[terms:] >= terms, total[:-terms], 0.0)
+        terms *= 2
+    total[since < 0] = np.nan
+    return total
