@@ -32,8 +32,8 @@ class Heartbeat:
         self._counts = counts
         self._started_at = utc_now()
 
-    async def beat(self, connection: Executor, *, is_leader: bool) -> None:
-        """Say that we live, and what the exchange's clock shows, if it was asked."""
+    async def beat(self, connection: Executor, *, is_leader: bool, tells_time: bool = True) -> None:
+        """Say that we live, and what the exchange's clock shows, if it was asked; a stand-by's is out of date."""
         clock, gate = self._exchange.clock, self._exchange.gate
         details = {
             "minutes_inserted": self._counts.inserted,
@@ -54,7 +54,7 @@ class Heartbeat:
             self.instance,
             self._started_at,
             is_leader,
-            clock.now() if clock.is_known else None,
+            clock.now() if tells_time and clock.is_known else None,
             json.dumps(details),
         )
 

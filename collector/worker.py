@@ -120,7 +120,7 @@ class Worker:
                         return epoch
                     if monotonic() >= beat_at:
                         beat_at = monotonic() + BEAT_SECONDS
-                        await self.heartbeat.beat(connection, is_leader=False)
+                        await self.heartbeat.beat(connection, is_leader=False, tells_time=False)
             await wait(self.stop, STANDBY_SECONDS)
         return None
 

@@ -1,0 +1,156 @@
+"""What each role may do, and that the database itself refuses the rest."""
+
+import asyncpg
+import pytest
+
+from tests.collecting import connected
+from tests.postgres import Database
+
+TICK = (
+    "INSERT INTO ticks (symbol, minute, open, high, low, close, volume, quote_volume, trades, taker_base_volume,"
+    " taker_quote_volume, source) VALUES ('BTCUSDT', '2024-03-05Z', 5, 9, 1, 5, 1, 5, 1, 1, 5, 'test')"
+)
+TABLES = (
+    "ticks", "hourly_rollups", "daily_rollups", "collected_symbols", "absences", "leadership", "heartbeats",
+    "exchange_pause",
+)  # fmt: skip
+
+COLLECTOR_MAY = (
+    TICK + " ON CONFLICT (symbol, minute) DO UPDATE SET close = excluded.close, corrected_at = now()",
+    "SELECT refresh_rollups('BTCUSDT', '2024-03-05Z', '2024-03-06Z')",
+    "INSERT INTO collected_symbols VALUES ('BTCUSDT', 0, now()) ON CONFLICT (symbol) DO UPDATE SET position = 1",
+    "INSERT INTO absences VALUES ('BTCUSDT', '2024-03-05Z', '2024-03-06Z', now(), now(), 1, now())",
+    "DELETE FROM absences",
+    "INSERT INTO leadership VALUES ('collector', 'me', 1, now())",
+    "SELECT FROM leadership FOR NO KEY UPDATE",
+    "UPDATE leadership SET epoch = 2",
+    "INSERT INTO heartbeats VALUES ('collector', 'me', now(), now(), true, now())",
+    "DELETE FROM heartbeats",
+    "INSERT INTO exchange_pause VALUES (true, now(), 'HTTP 429')",
+    "SELECT exchange_now()",
+)
+NOBODY_MAY = (
+    "DELETE FROM ticks",
+    "TRUNCATE ticks",
+    "UPDATE ticks SET created_at = now()",
+    "UPDATE ticks SET minute = minute + interval '1 minute'",
+    "UPDATE ticks SET symbol = 'ETHUSDT'",
+    "DELETE FROM hourly_rollups",
+    "DELETE FROM daily_rollups",
+    "DELETE FROM collected_symbols",
+    "CREATE TABLE intruder (x integer)",
+    "CREATE SCHEMA intruder",
+    "CREATE FUNCTION intruder() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "ALTER TABLE ticks DISABLE TRIGGER ALL",
+    "DROP TABLE ticks",
+    "CREATE ROLE intruder",
+    "COPY ticks TO PROGRAM 'cat'",
+)
+ONLY_COLLECTOR_MAY = (
+    TICK,
+    "UPDATE ticks SET close = 5",
+    "SELECT refresh_rollups('BTCUSDT', '2024-03-05Z', '2024-03-06Z')",
+    "INSERT INTO absences VALUES ('BTCUSDT', '2024-03-05Z', '2024-03-06Z', now(), now(), 1, now())",
+    "INSERT INTO collected_symbols VALUES ('BTCUSDT', 0, now())",
+    "UPDATE leadership SET epoch = 2",
+    "SELECT FROM leadership",
+    "INSERT INTO exchange_pause VALUES (true, now(), 'HTTP 429')",
+)
+REFUSALS = (asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)
+
+
+async def test_collector_can_do_what_it_must(database: Database) -> None:
+    """Every kind of statement that it sends."""
+    async with connected(database.collector_url) as connection:
+        for statement in COLLECTOR_MAY:
+            await connection.execute(statement)
+        for table in TABLES:
+            await connection.execute(f"SELECT * FROM {table}")
+
+
+@pytest.mark.parametrize("role", ["collector", "predictor", "api"])
+async def test_nobody_may_delete_what_was_recorded_or_change_the_schema(database: Database, role: str) -> None:
+    """Not even the collector: a tick's key and created_at are for ever."""
+    async with connected(database.url(role)) as connection:
+        for statement in NOBODY_MAY:
+            with pytest.raises(REFUSALS):
+                await connection.execute(statement)
+
+
+@pytest.mark.parametrize("role", ["predictor", "api"])
+async def test_others_read_the_record_and_write_nothing_of_it(database: Database, role: str) -> None:
+    """Also when they switch read-only off for themselves."""
+    async with connected(database.url(role)) as connection:
+        await connection.execute("SET default_transaction_read_only = off")
+        for statement in ONLY_COLLECTOR_MAY:
+            with pytest.raises(REFUSALS):
+                await connection.execute(statement)
+        for table in ("ticks", "hourly_rollups", "daily_rollups", "collected_symbols", "absences", "heartbeats"):
+            await connection.execute(f"SELECT * FROM {table}")
+        await connection.execute("SELECT exchange_now()")
+
+
+async def test_api_is_read_only_by_default(database: Database) -> None:
+    """Before any right is asked for."""
+    async with connected(database.api_url) as connection:
+        assert await connection.fetchval("SHOW transaction_read_only") == "on"
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute(TICK)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("high", "'NaN'"),
+        ("high", "'Infinity'"),
+        ("high", "4"),
+        ("low", "0"),
+        ("low", "-1"),
+        ("low", "6"),
+        ("close", "10"),
+        ("volume", "-1"),
+        ("volume", "'NaN'"),
+        ("quote_volume", "1e300"),
+        ("trades", "-1"),
+        ("trades", "1000000000000000"),
+        ("taker_base_volume", "'Infinity'"),
+        ("taker_quote_volume", "-0.1"),
+        ("minute", "'2024-03-05T00:00:14.8Z'"),
+        ("open", "NULL"),
+    ],
+)
+async def test_database_refuses_a_malformed_tick_itself(database: Database, column: str, value: str) -> None:
+    """The same that the collector refuses, for the owner too."""
+    async with connected(database.owner_url) as owner:
+        await owner.execute(TICK)
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await owner.execute(f"UPDATE ticks SET {column} = {value}")
+
+
+async def test_exchange_time_is_the_newest_heartbeat_s_that_knows_it(database: Database) -> None:
+    """Several processes beat: stand-bys say nothing of it, and an old leader's word is out of date."""
+    async with connected(database.collector_url) as connection:
+
+        async def hours_ahead() -> float:
+            seconds = await connection.fetchval("SELECT extract(epoch FROM exchange_now() - clock_timestamp())")
+            return round(float(seconds) / 3600, 2)
+
+        async def beat(instance: str, ago: str, ahead: str | None) -> None:
+            await connection.execute(
+                """
+                INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, exchange_time)
+                VALUES ('collector', $1, now(), clock_timestamp() - $2::text::interval, $3::text IS NOT NULL,
+                        clock_timestamp() - $2::text::interval + $3::text::interval)
+                """,
+                instance,
+                ago,
+                ahead,
+            )
+
+        assert await hours_ahead() == 0
+        await beat("old leader", "1 minute", "7 hours")
+        assert await hours_ahead() == 7
+        await beat("stand-by", "1 second", None)
+        assert await hours_ahead() == 7
+        await beat("leader", "2 seconds", "-3 hours")
+        assert await hours_ahead() == -3

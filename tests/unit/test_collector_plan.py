@@ -1,0 +1,191 @@
+"""What is asked for next, and what an answer says of what is missing."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.archive import Archives
+from collector.backfill import PAGE, Plan, pages
+from collector.binance import PAGE_LIMIT
+from collector.clock import ExchangeClock
+from collector.ledger import FIRST_PAUSE, LONGEST_PAUSE_OLD, LONGEST_PAUSE_YOUNG, YOUNG, ask_again_after
+from collector.rate_limit import RequestGate
+from collector.recorder import missing_runs
+from collector.verify import compare_minutes
+from collector.worker import telling_cause
+from shared.errors import DatabaseOutdatedError, DatabaseUnavailableError, LeadershipLostError, UsageError
+from shared.gaps import Run
+from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from tests.klines import MINUTE_MS, kline
+
+BASE = datetime(2025, 3, 5, tzinfo=UTC)
+NOW_MS = to_milliseconds(datetime(2026, 1, 20, 12, tzinfo=UTC))
+
+
+@asynccontextmanager
+async def archives(url: str) -> AsyncIterator[Archives]:
+    """Archives from which nothing is fetched."""
+    async with aiohttp.ClientSession() as session:
+        yield Archives(session, url, RequestGate(ExchangeClock(), asyncio.Event(), 1))
+
+
+holes_strategy = st.lists(
+    st.tuples(st.integers(1, 3000), st.integers(1, 60_000) | st.integers(1, 2000)), min_size=1, max_size=6
+)
+
+
+def holes_of(pairs: list[tuple[int, int]]) -> list[Run]:
+    """Holes that follow each other: (minutes between, minutes long)."""
+    start, holes = BASE, []
+    for between, length in pairs:
+        start += between * MINUTE
+        holes.append(Run(start, start + length * MINUTE))
+        start = holes[-1].end
+    return holes
+
+
+@pytest.mark.parametrize("url", ["", "http://archive.invalid"])
+@given(holes_strategy)
+def test_parts_are_the_holes_cut_up_newest_first(url: str, pairs: list[tuple[int, int]]) -> None:
+    """Disjoint, nothing left out, nothing else; a page holds what one answer can, a file what it covers."""
+    holes = holes_of(pairs)
+
+    async def check() -> None:
+        async with archives(url) as offered:
+            plan = Plan(list(holes), offered, "BTCUSDT", NOW_MS)
+            parts: list[Run] = []
+            while part := plan.next():
+                run, file = part
+                parts.append(run)
+                if file is None:
+                    assert 0 < run.minutes <= PAGE_LIMIT
+                else:
+                    assert file.start_ms <= to_milliseconds(run.start) < to_milliseconds(run.end) <= file.end_ms
+                    offered.finish(file)
+            joined: list[Run] = []
+            for run in parts:
+                assert run.start < run.end
+                if joined and joined[-1].start == run.end:
+                    joined[-1] = Run(run.start, joined[-1].end)
+                else:
+                    joined.append(run)
+            assert joined == holes[::-1]
+
+    asyncio.run(check())
+
+
+async def test_long_hole_uses_files_for_all_but_its_newest_day() -> None:
+    """Though it hardly ever ends at midnight."""
+    async with archives("http://archive.invalid") as offered:
+        end = datetime(2026, 1, 20, 11, 58, tzinfo=UTC)
+        plan = Plan([Run(end - timedelta(days=80), end)], offered, "BTCUSDT", NOW_MS)
+        names = []
+        while part := plan.next():
+            names.append(part[1].name if part[1] else part[0].minutes)
+        days = [f"BTCUSDT-1m-2026-01-{day:02}" for day in range(19, 6, -1)]
+        assert names[:14] == [718, *days]
+        assert names[-2:] == ["BTCUSDT-1m-2025-12", "BTCUSDT-1m-2025-11"]
+
+
+@given(holes_strategy, st.integers(0, 5), st.integers(0, 200_000), st.integers(0, 200_000))
+def test_withdrawn_minutes_are_not_handed_out(pairs: list[tuple[int, int]], taken: int, one: int, other: int) -> None:
+    """And are returned, so that they can be settled."""
+    first, last = sorted((BASE + one * MINUTE, BASE + other * MINUTE))
+
+    async def check() -> None:
+        async with archives("") as offered:
+            plan = Plan(holes_of(pairs), offered, "BTCUSDT", NOW_MS)
+            handed = [part[0] for _ in range(taken) if (part := plan.next())]
+            withdrawn = plan.withdraw(first, last)
+            while part := plan.next():
+                handed.append(part[0])
+            assert all(first <= run.start < run.end <= last for run in withdrawn)
+            assert not any(run.start < last and run.end > first for run in handed[taken:])
+            total = sum(run.minutes for run in holes_of(pairs))
+            assert sum(run.minutes for run in handed) + sum(run.minutes for run in withdrawn) == total
+
+    asyncio.run(check())
+
+
+@given(st.integers(1, 5000))
+def test_pages_are_full_from_the_newest_on(minutes: int) -> None:
+    """Only the oldest is shorter."""
+    hole = Run(BASE, BASE + minutes * MINUTE)
+    found = list(pages(hole))
+    assert [page.end - page.start for page in found[:-1]] == [PAGE] * (len(found) - 1)
+    assert found[0].end == hole.end
+    assert found[-1].start == hole.start
+    assert all(later.start == earlier.end for later, earlier in itertools.pairwise(found))
+
+
+@given(st.sets(st.integers(0, 30)))
+def test_missing_runs_are_what_no_kline_is_there_for(present: set[int]) -> None:
+    """As a naive set has it."""
+    asked = Run(BASE, BASE + 30 * MINUTE)
+    base_ms = to_milliseconds(BASE)
+    found = missing_runs([kline(base_ms + minute * MINUTE_MS) for minute in sorted(present)], asked)
+    minutes = [(run.start - BASE) // MINUTE + offset for run in found for offset in range(run.minutes)]
+    assert minutes == sorted(set(range(30)) - present)
+    assert all(earlier.end < later.start for earlier, later in itertools.pairwise(found))
+
+
+@given(st.integers(1, 10_000), st.integers(0, 10_000_000))
+def test_asks_again_ever_more_rarely_but_never_gives_the_young_up(times: int, age_minutes: int) -> None:
+    """The pause doubles, to 6 hours for a week, and to 30 days afterwards."""
+    age = age_minutes * MINUTE
+    pause = ask_again_after(times, age)
+    assert FIRST_PAUSE <= pause <= (LONGEST_PAUSE_YOUNG if age < YOUNG else LONGEST_PAUSE_OLD)
+    assert pause <= ask_again_after(times + 1, age)
+    assert pause <= ask_again_after(times, age + timedelta(days=8))
+    assert ask_again_after(1, age) == FIRST_PAUSE
+
+
+def values(price: str) -> tuple[Decimal, ...]:
+    """A minute's nine values."""
+    return tuple(Decimal(value) for value in kline(0, price)[1:])
+
+
+def test_comparison_says_each_difference_once_with_its_minute() -> None:
+    """Missing here, missing there, and other values, by name; the same number written otherwise is equal."""
+    at = [to_milliseconds(BASE) + number * MINUTE_MS for number in range(4)]
+    ours = {at[0]: values("1.50"), at[1]: values("2"), at[3]: values("3")}
+    theirs = {at[0]: values("1.5"), at[2]: values("2"), at[3]: values("4")}
+    assert list(compare_minutes(ours, theirs)) == [
+        "2025-03-05T00:01:00Z is stored, but the exchange does not have it",
+        "2025-03-05T00:02:00Z is not stored, but the exchange has it",
+        (
+            "2025-03-05T00:03:00Z differs: open 3 stored, 4 at the exchange, high 3 stored, 4 at the exchange, "
+            "low 3 stored, 4 at the exchange, close 3 stored, 4 at the exchange"
+        ),
+    ]
+    assert from_milliseconds(at[0]) == BASE
+
+
+LOST = LeadershipLostError("lost")
+AWAY = DatabaseUnavailableError("away")
+BUG = ZeroDivisionError("bug")
+OLD = DatabaseOutdatedError("old")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (LOST, LOST),
+        (ExceptionGroup("", [LOST, AWAY]), LOST),
+        (ExceptionGroup("", [AWAY, BUG]), BUG),
+        (ExceptionGroup("", [ExceptionGroup("", [AWAY]), ExceptionGroup("", [LOST, ExceptionGroup("", [OLD])])]), OLD),
+        (ExceptionGroup("", [ExceptionGroup("", [AWAY])]), AWAY),
+    ],
+)
+def test_of_many_errors_the_one_that_is_no_mere_interruption_is_told(error: Exception, cause: Exception) -> None:
+    """However deep it lies."""
+    assert telling_cause(error) is cause
+    assert not isinstance(cause, UsageError)
