@@ -1,6 +1,7 @@
 """What every test can ask for: a database of its own, or a whole server of its own."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from tests.postgres import IMAGE, Database, OwnPostgres, Server, container_serve
 _SERVER_FIXTURE = "postgres_server"
 _IN_CONTAINER = pytest.StashKey[bool]()
 _REPORT = pytest.StashKey[list[str]]()
+_WORKERS_REPORT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +49,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say which Postgres is used, and what is skipped."""
     return config.stash.get(_REPORT, [])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that shows the results, where tests run in several."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["report"] = session.config.stash.get(_REPORT, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what one of the processes says; they all say the same."""
+    node.config.stash[_WORKERS_REPORT] = getattr(node, "workeroutput", {}).get("report", [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say it at the end, where tests ran in several processes."""
+    for line in config.stash.get(_WORKERS_REPORT, []):
+        terminalreporter.write_line(line)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
