@@ -19,6 +19,8 @@ HOURLY_REREAD_MINUTES = 990
 # The last row of an answer can be a candle that was open when the exchange's store last saw it, however long ago that
 # is. It is final when a later row follows, when the stream's closing push says no more, or when it stays as it is.
 DOUBT_SECONDS = 20.0
+# An exchange that never shows the candle that is open has only final rows to show; it may merely be late with one.
+CLOSED_ONLY_DOUBT_SECONDS = 0.4
 CONFIRM_SECONDS = 4.0
 SHORTEST_RETRY_SECONDS = 0.12
 LONGEST_RETRY_SECONDS = 5.0
@@ -42,6 +44,7 @@ class LiveMinutes:
         self._wake = asyncio.Event()
         self._streamed: Kline | None = None
         self._doubted: tuple[Kline, float] | None = None  # since when it was the last row, unchanged
+        self._shows_open_candles: bool | None = None  # None: not known yet
         self._hour = -1
         self._last_end_ms = 0
         self._clock_is_doubted = False
@@ -131,10 +134,14 @@ class LiveMinutes:
         if streamed is not None and streamed.minute_ms == last.minute_ms:
             return last.trades >= streamed.trades
         if has_later:
+            self._shows_open_candles = True
             return True
         if self._doubted is None or self._doubted[0] != last:
             self._doubted = last, time.monotonic()
-        return time.monotonic() - self._doubted[1] >= DOUBT_SECONDS
+        unchanged_seconds = time.monotonic() - self._doubted[1]
+        if unchanged_seconds >= DOUBT_SECONDS and self._shows_open_candles is None:
+            self._shows_open_candles = False
+        return unchanged_seconds >= (CLOSED_ONLY_DOUBT_SECONDS if self._shows_open_candles is False else DOUBT_SECONDS)
 
     def _closed_until_ms(self) -> int:
         """Return the end of the newest minute known to be closed, by the clock or by the stream."""

@@ -69,7 +69,7 @@ async def test_backfill_before_the_listing_ends(database: Database) -> None:
     """What the exchange never had is settled, not waited for."""
     listing = f"hole,start=2020-01-01,end={to_text(START)}"
     async with stage(database, listing, COLLECTOR_ARCHIVE_URL="") as scene:
-        async with scene.collector("backfill", "--since", "1500d", "--until", to_text(END)) as process:
+        async with scene.collector("backfill", "--since", "700d", "--until", to_text(END)) as process:
             assert (await run(process))[0] == 0
         async with scene.collector("gaps", "--until", to_text(END)) as process:
             code, output, _ = await run(process)
