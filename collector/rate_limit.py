@@ -23,6 +23,7 @@ SHORTEST_PROBE_SECONDS = 0.6
 LONGEST_PROBE_SECONDS = 10.0
 # "Come back in n seconds" is rounded down somewhere on the way as often as not.
 PAUSE_MARGIN_SECONDS = 1.0
+SAME_PAUSE_SECONDS = 0.5
 # Bans last three days at most.
 LONGEST_PAUSE_SECONDS = 7 * 86_400.0
 _BANNED_UNTIL = re.compile(r"banned until (\d{1,15})\b", re.ASCII)
@@ -85,7 +86,8 @@ class RequestGate:
     def go_on_pausing(self, seconds: float, reason: str) -> None:
         """Send nothing for exactly so long: the rest of a pause that was asked for before."""
         until = self._monotonic() + seconds
-        if until > self._paused_until:
+        # What comes back from the database has lost some milliseconds on its way; that is not another pause.
+        if until > self._paused_until + SAME_PAUSE_SECONDS:
             self._paused_until = until
             self.pause_reason = reason
             self.pause_changed.set()

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from collector.backfill import LIVE_MINUTES, pages
 from collector.exchange import Exchange, open_exchange
-from collector.heartbeat import load_pause
+from collector.heartbeat import load_pause, share_pauses
 from collector.klines import Kline
 from collector.settings import CollectorSettings
 from shared.database.connection import Connection, connect, translated
@@ -45,16 +45,23 @@ async def verify(settings: CollectorSettings, since: str | None, until: str | No
     async with (
         open_exchange(settings, stop) as exchange,
         connect(settings.database_url.get_secret_value(), "minutebook-verify") as connection,
+        connect(settings.database_url.get_secret_value(), "minutebook-verify-pauses") as pauses,
     ):
-        try:
-            with translated():
-                await load_pause(connection, exchange)
+        done = asyncio.Event()
+        with translated():
+            await load_pause(connection, exchange)
+            # A collector may run beside us from the same address, and both obey what either is told.
+            sharing = asyncio.create_task(share_pauses(pauses, exchange, done), name="share-pauses")
+            try:
                 await exchange.binance.measure_time()
                 for symbol in settings.symbols:
                     wanted = await _range(connection, exchange, symbol, since, until)
                     found.append(await _compare(connection, exchange, Comparison(symbol, wanted), stop))
-        except Stopping as stopping:
-            raise UsageError("Interrupted before the whole range was compared.") from stopping
+            except Stopping as stopping:
+                raise UsageError("Interrupted before the whole range was compared.") from stopping
+            finally:
+                done.set()
+                await sharing
     return found
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from collector.backfill import WORKERS, Backfill
 from collector.exchange import Exchange, open_exchange
-from collector.heartbeat import BEAT_SECONDS, Heartbeat, keep_pause, load_pause
+from collector.heartbeat import BEAT_SECONDS, Heartbeat, load_pause, share_pauses
 from collector.klines import Kline
 from collector.leadership import APPLICATION_PREFIX, STANDBY_SECONDS, acquire, keep_renewing, release
 from collector.live import LiveMinutes
@@ -135,7 +135,7 @@ class Worker:
                 for keeper in (
                     keep_renewing(pool, epoch, done),
                     self.heartbeat.keep_beating(pool, done),
-                    keep_pause(pool, self.exchange, done),
+                    share_pauses(pool, self.exchange, done),
                 ):
                     tasks.create_task(guarded(keeper))
                 await guarded(work)
