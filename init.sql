@@ -128,7 +128,8 @@ RETURN coalesce(
     (
         SELECT exchange_time + (clock_timestamp() - beat_at)
         FROM public.heartbeats
-        WHERE service = 'collector' AND exchange_time IS NOT NULL
+        -- One from the future is of a time when this clock was ahead.
+        WHERE service = 'collector' AND exchange_time IS NOT NULL AND beat_at <= clock_timestamp()
         ORDER BY beat_at DESC
         LIMIT 1
     ),

@@ -45,7 +45,10 @@ _EXAMPLES: Final[dict[int, tuple[str, str]]] = {
     503: ("database-unavailable", "The database does not answer; try again in a few seconds."),
 }
 _HEADERS: Final = {
-    "ETag": {"description": "A strong tag of exactly these bytes, for `If-None-Match`.", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "For `If-None-Match`; `age_seconds` alone does not change it.",
+        "schema": {"type": "string"},
+    },
     "Cache-Control": {
         "description": "How long the answer holds: to the next minute, or long for a whole range that is past.",
         "schema": {"type": "string"},

@@ -21,7 +21,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="python -m collector", description="Collect every closed minute, exactly once.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | gaps | verify")
     commands.add_parser("run", help="collect until stopped: the live minute first, then the holes from new to old")
-    backfill = commands.add_parser("backfill", help="make the record whole over a range, with a progress bar")
+    backfill = commands.add_parser("backfill", help="make the record whole from a date on, with a progress bar")
     backfill.add_argument(
         "--since", required=True, metavar="DATE", help="an ISO date or time, or a duration such as 90d"
     )

@@ -202,7 +202,7 @@ def _chunks(
     with open_csv(content, file) as lines:
         rows: Iterator[list[str]] = csv.reader(lines)
         first = next(rows, None)
-        if first and not first[0].isdigit():
+        if first and is_header(first[0]):
             first = next(rows, None)
         ticks_per_ms = 1000 if first and is_microseconds(first[0]) else 1
         rows = chain([first] if first else [], rows)
@@ -226,6 +226,11 @@ def open_csv(content: bytes, file: ArchiveFile) -> Iterator[io.TextIOWrapper]:
                 yield io.TextIOWrapper(member, encoding="ascii", newline="")
     except _UNREADABLE as error:
         raise ArchiveCorruptError(f"{file.name}.zip cannot be read: {error}.") from error
+
+
+def is_header(first_field: str) -> bool:
+    """Whether a row's first field names the column, as the first row's may."""
+    return first_field.strip().lower().startswith("open")
 
 
 def is_microseconds(time: str) -> bool:

@@ -12,7 +12,7 @@ from collector.exchange import open_exchange
 from collector.leadership import is_led
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
-from collector.worker import Worker, run_until
+from collector.worker import NO_POSITION, Worker, run_until
 from shared.database.connection import Pool
 from shared.errors import LeadershipLostError, UsageError
 from shared.gaps import select_absences, select_missing, subtract
@@ -23,6 +23,7 @@ from shared.logging import get_logger
 log = get_logger(__name__)
 
 LOOK_SECONDS = 1.0
+_IS_COLLECTED = "SELECT true FROM collected_symbols WHERE symbol = $1 AND position < $2"
 
 
 class BackfillCommand:
@@ -40,8 +41,8 @@ class BackfillCommand:
         await exchange.greet(self._symbols)
         since, until = self._range(exchange.clock.now())
         recorder = Recorder(pool, exchange.clock, self._worker.settings.source, epoch, self._worker.counts)
-        for position, symbol in enumerate(self._symbols):
-            await self._extend(pool, symbol, position, since)
+        for symbol in self._symbols:
+            await self._extend(pool, symbol, since)
             backfill = Backfill(symbol, exchange, recorder, stop, asyncio.Semaphore(WORKERS))
             until = min(until, backfill.live_start())
             with _bar(symbol, await self._count_missing(pool, symbol, since, until)) as bar:
@@ -57,8 +58,12 @@ class BackfillCommand:
         now: datetime = await pool.fetchval("SELECT exchange_now()")
         since, until = self._range(now)
         log.info("backfill_left_to_leader", since=to_text(since))
-        for position, symbol in enumerate(self._symbols):
-            await self._extend(pool, symbol, position, since)
+        for symbol in self._symbols:
+            if not await pool.fetchval(_IS_COLLECTED, symbol, NO_POSITION):
+                raise UsageError(
+                    f"The collector that runs does not collect {symbol}; add it to its COLLECTOR_SYMBOLS, or stop it."
+                )
+            await self._extend(pool, symbol, since)
         for symbol in self._symbols:
             left = await self._count_missing(pool, symbol, since, until)
             with _bar(symbol, left) as bar:
@@ -87,7 +92,8 @@ class BackfillCommand:
             known = await select_absences(connection, symbol, since, until)
         return sum(run.minutes for run in subtract(missing, known))
 
-    async def _extend(self, pool: Pool, symbol: str, position: int, since: datetime) -> None:
+    async def _extend(self, pool: Pool, symbol: str, since: datetime) -> None:
+        """Let the record of a symbol begin earlier; one that no collector runs for comes behind those that are."""
         await pool.execute(
             """
             INSERT INTO collected_symbols (symbol, position, since)
@@ -96,7 +102,7 @@ class BackfillCommand:
             SET since = least(collected_symbols.since, excluded.since)
             """,
             symbol,
-            position,
+            NO_POSITION,
             since,
         )
 

@@ -155,8 +155,10 @@ class Binance:
                     )
                 reason = f"HTTP {answer.status}" if answer.status != 200 else "an answer that is not what was asked for"
             attempts -= 1
-            self.gate.failed()
             self._hosts.failed(host, reason)
+            if not only:
+                # What a probe finds of a host that rests says nothing of the one in use.
+                self.gate.failed()
         raise ExchangeUnreachableError(
             f"No host of the exchange answers (the last: {reason}); check the network and COLLECTOR_REST_URLS."
         )

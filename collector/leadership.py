@@ -16,6 +16,7 @@ log = get_logger(__name__)
 
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
+RENEWAL_SECONDS_MAX = 5.0
 STANDBY_SECONDS = 1.0
 APPLICATION_PREFIX = "minutebook-collector "
 
@@ -99,20 +100,28 @@ async def keep_renewing(pool: Pool, epoch: int, stop: asyncio.Event) -> None:
         began_at = time.monotonic()
         if began_at - renewed_at > LEASE_SECONDS:
             raise LeadershipLostError("The lease ran out before it could be renewed.")
-        renewed = await pool.fetchval(
-            """
-            UPDATE leadership
-            SET renewed_at = clock_timestamp()
-            WHERE service = 'collector'
-              AND epoch = $1
-            RETURNING true
-            """,
-            epoch,
-            timeout=LEASE_SECONDS / 2,
-        )
-        if not renewed:
+        renewing = asyncio.ensure_future(_renew(pool, epoch))
+        await asyncio.wait((renewing,), timeout=RENEWAL_SECONDS_MAX)
+        if not renewing.done():
+            # A server that hangs would hold a cancelled query too, and with it everything that ends now.
+            pool.terminate()
+        if not await renewing:
             raise LeadershipLostError("Another collector has taken over.")
         renewed_at = began_at
+
+
+async def _renew(pool: Pool, epoch: int) -> bool:
+    renewed = await pool.fetchval(
+        """
+        UPDATE leadership
+        SET renewed_at = clock_timestamp()
+        WHERE service = 'collector'
+          AND epoch = $1
+        RETURNING true
+        """,
+        epoch,
+    )
+    return bool(renewed)
 
 
 async def release(url: str, epoch: int) -> None:

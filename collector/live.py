@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from collector.binance import Binance
-from collector.klines import MINUTE_MS, Kline, KlinePage
+from collector.klines import MINUTE_MS, Kline, KlinePage, Refusal
 from collector.recorder import Recorder
 from shared.errors import ExchangeRefusedError, ExchangeUnreachableError
 from shared.lifecycle import wait
@@ -57,9 +57,13 @@ class LiveMinutes:
     async def take_from_stream(self, kline: Kline) -> None:
         """Store a minute that the stream has closed, and have REST confirm it.
 
-        One that lies ahead of the exchange's clock is left to REST: either the clock or the frame is wrong.
+        One that lies ahead of the exchange's clock is left to REST: either the clock or the frame is wrong. One that
+        REST will not read again soon is refused, for nothing would put a wrong one right.
         """
         end_ms = kline.minute_ms + MINUTE_MS
+        if end_ms < self._binance.clock.open_minute_ms() - (REREAD_MINUTES - 1) * MINUTE_MS:
+            self._recorder.refuse(self._symbol, "stream", Refusal("closed long ago", repr(tuple(kline))))
+            return
         if end_ms > self._binance.clock.now_ms() + AHEAD_MS_MAX:
             self._clock_is_doubted = True
         else:

@@ -7,7 +7,7 @@ row by row, and only the bad rows are lost.
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from collector.archive import ArchiveFile, is_microseconds, open_csv
+from collector.archive import ArchiveFile, is_header, is_microseconds, open_csv
 from collector.klines import MINUTE_MS, Label
 from shared.gaps import Run
 from shared.instant import to_milliseconds
@@ -62,7 +62,7 @@ def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) ->
         for line in lines:
             fields = line.rstrip().split(",")
             if not unit:
-                if not fields[0].isdigit():
+                if is_header(fields[0]):
                     continue
                 unit = MINUTE_MS * (1000 if is_microseconds(fields[0]) else 1)
             try:

@@ -16,7 +16,7 @@ from collector.ledger import record_answer
 from collector.pack import UnusualRowError, pack_archive
 from collector.store import Stored, copy_archive, take_write_lock, upsert_klines
 from shared.database.connection import Pool
-from shared.gaps import Run, select_absences, subtract
+from shared.gaps import Run, select_absences, select_missing, subtract
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
 from shared.logging import get_logger
 
@@ -80,7 +80,9 @@ class Recorder:
             if missing:
                 await take_write_lock(connection, self._epoch)
                 known = await select_absences(connection, symbol, *settled)
-                for run in list(subtract(missing, known)):
+                # A host that lags may lack what was stored before; that is there all the same.
+                stored_before = list(subtract(missing, await select_missing(connection, symbol, *settled)))
+                for run in list(subtract(list(subtract(missing, known)), stored_before)):
                     await record_answer(connection, symbol, run, [run], self._clock.now())
         self._finish(symbol, "rest", stored, page.refused)
         return stored
@@ -124,6 +126,10 @@ class Recorder:
             self._finish(file.symbol, file.name, stored, [])
         self._finish(file.symbol, file.name, Stored(0, 0, []), rows.refused)
         return count
+
+    def refuse(self, symbol: str, origin: str, refusal: Refusal) -> None:
+        """Log and count a row that is not stored."""
+        self._finish(symbol, origin, Stored(0, 0, []), [refusal])
 
     def _finish(self, symbol: str, origin: str, stored: Stored, refused: Sequence[Refusal]) -> None:
         log_refusals([*refused, *stored.refused], symbol, origin)

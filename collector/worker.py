@@ -36,7 +36,9 @@ LONGEST_PAUSE_SECONDS = 1.0
 # The position of a symbol that was collected once: behind every other.
 NO_POSITION = 1_000_000
 # SIGTERM is to be obeyed within 5 seconds; so long may a unit of work that has begun go on.
-GRACE_SECONDS = 3.5
+GRACE_SECONDS = 3.0
+CUT_OFF_SECONDS = 3.6
+RELEASE_SECONDS = 0.8
 
 
 class Worker:
@@ -100,14 +102,22 @@ class Worker:
                     "tcp_keepalives_count": "3",
                 },
             )
+        cutting = asyncio.create_task(self._cut_off(pool), name="cut-off")
         try:
             yield pool
         finally:
+            cutting.cancel()
             try:
                 async with asyncio.timeout(1.0):
                     await pool.close()
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 pool.terminate()
+
+    async def _cut_off(self, pool: Pool) -> None:
+        """End what a server that hangs keeps beyond the time that a stop may take; a cancelled query waits for it."""
+        await self.stop.wait()
+        await asyncio.sleep(CUT_OFF_SECONDS)
+        pool.terminate()
 
     async def _stand_by(self, pool: Pool, patient: bool) -> int | None:  # noqa: FBT001 - private, and named at its one call
         """Take the lease, if `patient` as soon as it is free; returns the epoch to lead with, None without one."""
@@ -146,7 +156,7 @@ class Worker:
 
     async def _release(self, epoch: int) -> None:
         try:
-            async with asyncio.timeout(1.5):
+            async with asyncio.timeout(RELEASE_SECONDS):
                 await release(self.database_url, epoch)
         except (DatabaseError, TimeoutError) as error:
             log.warning("lease_not_released", reason=str(error) or "timed out")

@@ -82,7 +82,14 @@ async def select_missing(connection: Connection, symbol: str, start: datetime, e
         """
         SELECT hour, minutes
         FROM unnest($2::timestamptz[]) AS partial (day)
-        JOIN hourly_rollups ON symbol = $1 AND hour >= day AND hour < day + interval '24 hours'
+        CROSS JOIN LATERAL (
+            SELECT hour, minutes
+            FROM hourly_rollups
+            WHERE symbol = $1
+              AND hour >= day
+              AND hour < day + interval '24 hours'
+            OFFSET 0    -- a generic plan would otherwise join every hour with every day
+        ) AS hours
         ORDER BY hour
         """,
         symbol,
@@ -157,10 +164,15 @@ def classify(missing: Sequence[Run], absences: Sequence[Run]) -> Iterator[Gap]:
     ours = list(subtract(missing, absences))
     theirs = subtract(missing, ours)
     gaps = [Gap(*run, "not_collected") for run in ours] + [Gap(*run, "source_absent") for run in theirs]
+    yield from join_neighbours(sorted(gaps))
+
+
+def join_neighbours(gaps: Iterable[Gap]) -> list[Gap]:
+    """Make one gap of those that touch and have one cause; they are given in order."""
     joined: list[Gap] = []
-    for gap in sorted(gaps):
+    for gap in gaps:
         if joined and joined[-1].end == gap.start and joined[-1].cause == gap.cause:
             joined[-1] = joined[-1]._replace(end=gap.end)
         else:
             joined.append(gap)
-    yield from joined
+    return joined

@@ -18,7 +18,7 @@ from api.parameters import GapsParameters, GapsQuery, is_fixed, read_range
 from api.schemas import Gaps
 from api.state import SharedState
 from shared.database.connection import Connection
-from shared.gaps import Gap, Run, select_gaps
+from shared.gaps import Gap, Run, join_neighbours, select_gaps
 from shared.instant import DAY, to_text
 
 router = APIRouter(tags=["Prices"])
@@ -92,7 +92,7 @@ async def _select_page(connection: Connection, walk: _Walk, until: datetime, lim
     position = walk.position
     while position < min(last, until) and len(gaps) < MAX_GAPS:
         step_end = min(last, until, position + _STEP)
-        gaps += await select_gaps(connection, walk.symbol, position, step_end)
+        gaps = join_neighbours([*gaps, *await select_gaps(connection, walk.symbol, position, step_end)])
         position = step_end
     if len(gaps) >= MAX_GAPS:
         last = min(last, INTERVALS["1d"].ceil(gaps[MAX_GAPS - 1].end))

@@ -15,7 +15,7 @@ from api.intervals import ONE_MINUTE
 from api.parameters import StatsParameters, StatsQuery, is_fixed, read_range, read_window
 from api.problems import invalid_parameter
 from api.schemas import Stats
-from api.state import SharedState, State
+from api.state import SharedState
 from api.statistics import PERCENTILES, Summary, summarise
 from api.statistics_queries import Closes, Totals, select_statistics
 from shared.database.connection import Connection
@@ -39,19 +39,24 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
     Prices are closes, but `min` and `max` are of lows and highs. `window` counts back from the newest closed minute.
     Nothing is made up for minutes that are missing.
     """
-
-    async def read(connection: Connection) -> tuple[Catalog, str, datetime, datetime, Totals, Closes]:
-        catalog = await state.catalogs.catalog(connection)
-        symbol = catalog.resolve(query.symbol)
-        start, end = _range(query, catalog)
-        found = await select_statistics(connection, symbol, ONE_MINUTE.ceil(start), ONE_MINUTE.ceil(end))
-        return catalog, symbol, start, end, *found
-
-    catalog, symbol, start, end, totals, closes = await state.database.read(read)
-    summary = await _summarise_in_turn(state, closes)
+    catalog = await state.database.read(state.catalogs.catalog)
+    symbol = catalog.resolve(query.symbol)
+    start, end = _range(query, catalog)
+    first, last = ONE_MINUTE.ceil(start), ONE_MINUTE.ceil(end)
     until = catalog.closed_until()
-    first_minute = ONE_MINUTE.ceil(start)
-    past = max(timedelta(0), min(ONE_MINUTE.ceil(end), until) - first_minute) // MINUTE
+
+    async def read(connection: Connection) -> tuple[Totals, Closes]:
+        return await select_statistics(connection, symbol, first, last)
+
+    if (min(last, until) - max(first, catalog.begins[symbol])) // MINUTE <= _CLOSES_ON_THE_LOOP:
+        totals, closes = await state.database.read(read)
+        summary = summarise(closes)
+    else:
+        # Years of closes are tens of megabytes; who asks for them takes turns.
+        async with state.turn:
+            totals, closes = await state.database.read(read)
+            summary = await asyncio.to_thread(summarise, closes)
+    past = max(timedelta(0), min(last, until) - first) // MINUTE
     # A stored minute is past, even where this process has not yet noticed the minute's turn.
     expected = max(past, summary.count)
     head = {"symbol": symbol, "start": to_text(start), "end": to_text(end)}
@@ -60,13 +65,6 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
     return cached_response(
         request, body, age_of_range(end, catalog.now()) if is_whole else until_next_minute(catalog.now())
     )
-
-
-async def _summarise_in_turn(state: State, closes: Closes) -> Summary:
-    if len(closes.values) <= _CLOSES_ON_THE_LOOP:
-        return summarise(closes)
-    async with state.turn:
-        return await asyncio.to_thread(summarise, closes)
 
 
 def _range(query: StatsQuery, catalog: Catalog) -> tuple[datetime, datetime]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 
 from shared.database.connection import Connection, connect, translated
+from shared.database.password import scram_verifier
 from shared.errors import DatabaseError
 from shared.logging import get_logger
 
@@ -69,7 +70,8 @@ async def _ensure_role(connection: Connection, role: str, password: str | None) 
     if not exists:
         await _execute_formatted(connection, "CREATE ROLE %I LOGIN", role)
     if password:
-        await _execute_formatted(connection, "ALTER ROLE %I LOGIN PASSWORD %L", role, password)
+        # The verifier, so that neither the server's log nor its list of statements ever shows the password.
+        await _execute_formatted(connection, "ALTER ROLE %I LOGIN PASSWORD %L", role, scram_verifier(password))
     if role == "api":
         await _execute_formatted(connection, "ALTER ROLE %I SET default_transaction_read_only = on", role)
 
