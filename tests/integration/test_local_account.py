@@ -20,7 +20,7 @@ from deploy.local.errors import LocalError
 from deploy.local.postgres import running
 from deploy.local.programs import copy_programs, installed_programs
 from deploy.local.tuning import NOT_DURABLE
-from tests.processes import ROOT, python
+from tests.processes import ROOT, is_alive, python, until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
 NOBODY = 65_534
@@ -46,8 +46,13 @@ async def served(
         assert process.stderr is not None
         line = await process.stdout.readline()
         assert line, (await process.stderr.read()).decode()
-        yield json.loads(line)
-        process.kill()
+        server = json.loads(line)
+        try:
+            yield server
+        finally:
+            process.kill()
+            # Postgres ends with its parent, but not in the same instant, and until then it writes in its folder.
+            await until(lambda: not is_alive(server["pid"]))
 
 
 async def answer(url: str) -> object:
