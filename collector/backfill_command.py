@@ -38,6 +38,9 @@ class BackfillCommand:
     async def lead(self, pool: Pool, epoch: int) -> None:
         """Fill the holes ourselves: nobody else collects."""
         exchange, stop = self._worker.exchange, self._worker.stop
+        if not exchange.clock.is_known:
+            # A service waits for its exchange; who typed a command wants to be told. Raises ExchangeUnreachableError.
+            await exchange.binance.measure_time()
         await exchange.greet(self._symbols)
         since, until = self._range(exchange.clock.now())
         recorder = Recorder(pool, exchange.clock, self._worker.settings.source, epoch, self._worker.counts)

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 
 from collector.clock import ExchangeClock
 from shared.instant import utc_now
@@ -163,9 +164,14 @@ def pause_from_answer(status: int, retry_after: str | None, message: str, now_ms
 
 
 def _seconds(retry_after: str) -> float:
-    """Read the header as a number of seconds; 120 where it is none."""
+    """Read the header, a number of seconds or a date (RFC 9110), as seconds; 120 where it is neither."""
     try:
         seconds = float(retry_after)
     except ValueError:
-        return 120.0
+        try:
+            seconds = (parsedate_to_datetime(retry_after) - utc_now()).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return 120.0
+        # A date that is past says more of our clock than of the pause.
+        seconds = seconds if seconds > 0 else 120.0
     return seconds if math.isfinite(seconds) else 120.0

@@ -9,8 +9,12 @@ from shared.rolling import Floats, Integers, lagged, run_ages
 
 
 def log_ratio(part: Floats, whole: Floats) -> Floats:
-    """ln(part / whole), which keeps the digits of a part close to the whole."""
-    return np.asarray(np.log1p((part - whole) / whole), dtype=np.float64)
+    """ln(part / whole), which keeps the digits of a part close to the whole.
+
+    From the smaller of the two it is the same with its sign turned, up as down, and no fall is too deep for it.
+    """
+    apart = part - whole
+    return np.asarray(np.sign(apart) * np.log1p(np.abs(apart) / np.minimum(part, whole)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

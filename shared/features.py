@@ -33,6 +33,7 @@ from shared.formulas import (
     stochastic,
     time_of_day,
     vwap,
+    vwap_distance,
 )
 from shared.rolling import Floats, Integers, rolling_deviation, rolling_mean, smoothed
 
@@ -103,7 +104,8 @@ _APPEL = "Appel, Technical Analysis: Power Tools for Active Investors (2005)"
 _MURPHY = "Murphy, Technical Analysis of the Financial Markets (1999)"
 _ANDERSEN = "Andersen, Bollerslev, Diebold and Labys, Modeling and Forecasting Realized Volatility (2003)"
 _SEMI = "Barndorff-Nielsen, Kinnebrock and Shephard, Measuring Downside Risk: Realised Semivariance (2010)"
-_BIPOWER = "Barndorff-Nielsen and Shephard, Power and Bipower Variation (2004)"
+_JUMPS = "Huang and Tauchen, The Relative Contribution of Jumps to Total Price Variance (2005)"
+_HULL = "Hull, Options, Futures, and Other Derivatives (2018)"
 _BERKOWITZ = "Berkowitz, Logue and Noser, The Total Cost of Transactions on the NYSE (1988)"
 _TAKER = "the exchange's kline fields"
 _PER_BAR = "fraction a bar, not annualised"
@@ -144,7 +146,7 @@ _DEFAULT = (
         "volatility_60",
         "sample standard deviation of the last 60 one-bar log returns",
         _PER_BAR,
-        _ANDERSEN,
+        _HULL,
         60,
         lambda bars: rolling_deviation(bars.log_return, 60, bars.age),
     ),
@@ -202,7 +204,7 @@ _FURTHER = (
         "jump_share_60",
         "max(0, 1 − BV / RV) over 60 log returns, BV = π/2 · 60/59 · sum of abs(r · r before); null if nothing moved",
         "0 to 1",
-        _BIPOWER,
+        _JUMPS,
         60,
         lambda bars: jump_share(bars, 60),
     ),
@@ -256,7 +258,8 @@ _FURTHER = (
     ),
     Feature(
         "atr_14",
-        "Wilder's mean (α = 1/14) of the true range, begun with the mean of the run's first 14",
+        "Wilder's mean (α = 1/14) of the true range, max(high, close before) − min(low, close before), "
+        "begun with the mean of the run's first 14",
         "quote currency",
         _WILDER,
         WARM_UP_BARS,
@@ -264,7 +267,7 @@ _FURTHER = (
     ),
     Feature(
         "macd_12_26",
-        "exponential mean of closes over 12 bars − that over 26",
+        "exponential mean of closes over 12 bars (α = 2/13) − that over 26 (α = 2/27), each begun as ema_15 is",
         "quote currency",
         _APPEL,
         WARM_UP_BARS,
@@ -272,7 +275,7 @@ _FURTHER = (
     ),
     Feature(
         "macd_signal_9",
-        "exponential mean of macd_12_26 over 9 bars, begun with the mean of its first 9",
+        "exponential mean of macd_12_26 over 9 bars (α = 2/10), begun with the mean of its first 9",
         "quote currency",
         _APPEL,
         WARM_UP_BARS,
@@ -304,11 +307,11 @@ _FURTHER = (
     ),
     Feature(
         "vwap_distance_60",
-        "close / vwap_60 − 1; null without trades",
+        "close / vwap_60 − 1; null where vwap_60 is null or 0",
         "fraction",
         _BERKOWITZ,
         59,
-        lambda bars: bars.close / vwap(bars, 60) - 1.0,
+        lambda bars: vwap_distance(bars, 60),
     ),
     Feature(
         "taker_share_1",

@@ -76,7 +76,7 @@ def realised(bars: Bars, window: int, kept: Callable[[Floats], Floats] = lambda 
 
 
 def jump_share(bars: Bars, window: int) -> Floats:
-    """max(0, 1 - BV / RV), BV = π/2 w/(w-1) sum |r| |r before| (Barndorff-Nielsen and Shephard 2004)."""
+    """max(0, 1 - BV / RV), BV = π/2 w/(w-1) sum |r| |r before| (Huang and Tauchen 2005)."""
     size = np.abs(bars.log_return)
     neighbours = size * lagged(size, 1, bars.age)
     bipower = np.pi / 2.0 * rolling_sum(neighbours, window - 1, bars.age) * window / (window - 1)
@@ -113,6 +113,12 @@ def vwap(bars: Bars, window: int) -> Floats:
     return share_of_sums(bars, bars.quote_volume, window)
 
 
+def vwap_distance(bars: Bars, window: int) -> Floats:
+    """Close / VWAP - 1; NaN also where amounts are so small that the exchange's quote volume is rounded to 0."""
+    paid = vwap(bars, window)
+    return quotient(bars.close - paid, paid)
+
+
 def share_of_sums(bars: Bars, part: Floats, window: int) -> Floats:
     """Sum of `part` / sum of volume; NaN without trades."""
     return quotient(rolling_sum(part, window, bars.age), rolling_sum(bars.volume, window, bars.age))
@@ -124,7 +130,7 @@ def against_mean(bars: Bars, values: Floats, window: int) -> Floats:
 
 
 def stochastic(bars: Bars, window: int) -> Floats:
-    """100 (close - lowest low) / (highest high - lowest low) (Murphy 1999); NaN where nothing moved."""
+    """100 (close - lowest low) / (highest high - lowest low) (Lane 1984); NaN where nothing moved."""
     highest = rolling_extreme(bars.high, window, bars.age, highest=True)
     lowest = rolling_extreme(bars.low, window, bars.age, highest=False)
     return quotient(100.0 * (bars.close - lowest), highest - lowest)

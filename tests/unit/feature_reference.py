@@ -174,7 +174,7 @@ def vwap(rows: list[Row]) -> Value:
 
 def vwap_distance(rows: list[Row]) -> Value:
     paid = vwap(rows)
-    return None if paid is None else rows[-1].close / paid - 1
+    return None if not paid else rows[-1].close / paid - 1
 
 
 def multiple(rows: list[Row], part: Callable[[Row], float]) -> Value:

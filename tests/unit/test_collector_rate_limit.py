@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import math
 from collections.abc import Callable
+from datetime import timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from collector import rate_limit
 from collector.clock import ExchangeClock
 from collector.rate_limit import DEFAULT_WEIGHT_PER_MINUTE, RequestGate, pause_from_answer
+from shared.instant import utc_now
 from shared.lifecycle import Stopping
 
 NOW_MS = 1_700_000_000_000
@@ -267,3 +270,9 @@ def test_any_answer_gives_a_finite_pause(status: int, retry_after: str | None, t
         seconds = pause_from_answer(status, retry_after, message, None)
         assert math.isfinite(seconds)
         assert 0 < seconds <= 7 * 86_400
+
+
+def test_retry_after_may_be_a_date() -> None:
+    """As RFC 9110 allows; the pause lasts until then."""
+    asked = pause_from_answer(429, format_datetime(utc_now() + timedelta(hours=1), usegmt=True), "", None)
+    assert 3590 < asked <= 3600

@@ -154,6 +154,26 @@ def test_minutes_without_trades_among_others_count_as_nothing() -> None:
         assert np.isfinite(values[name][quiet]).all()
 
 
+def test_amounts_too_small_for_the_exchange_to_count_have_no_distance() -> None:
+    """Where coins cost next to nothing, a traded minute's quote volume can be 0: no error, no infinity."""
+    bars = bars_of([row._replace(quote_volume=0.0) for row in make_rows(18, 80)])
+    values = compute(bars, ALL_FEATURES)
+    assert (values["vwap_60"][59:] == 0.0).all()
+    assert np.isnan(values["vwap_distance_60"]).all()
+    assert not any(np.isinf(array).any() for array in values.values())
+
+
+def test_no_rise_or_fall_is_too_large_for_a_logarithm() -> None:
+    """From a coin that costs a mint to one that costs nothing and back: finite, and the same both ways."""
+    rows = [
+        row._replace(open=1e-8, low=1e-8, high=1e15, close=1e15 if row.number % 2 else 1e-8)
+        for row in make_rows(19, 1_600)
+    ]
+    values = compute(bars_of(rows), ALL_FEATURES)
+    assert not any(np.isinf(array).any() for array in values.values())
+    assert np.abs(values["log_return_1"][1:]).tolist() == pytest.approx([23 * np.log(10)] * 1_599)
+
+
 @pytest.mark.parametrize(
     ("column", "features"),
     [
