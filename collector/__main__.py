@@ -84,7 +84,8 @@ async def _print_verification(settings: CollectorSettings, options: Namespace) -
         if found.different > len(found.differences):
             print(f"{found.symbol} … and {found.different - len(found.differences)} more")
         span = f"{to_text(found.compared.start)} to {to_text(found.compared.end)}"
-        print(f"{found.symbol}: {span}, {found.equal} minutes equal, {found.different} different")
+        refused = f", {found.refused} of its rows make no sense" if found.refused else ""
+        print(f"{found.symbol}: {span}, {found.equal} minutes equal, {found.different} different{refused}")
         code = EXIT_DIFFERENT if found.different else code
     return code
 

@@ -104,7 +104,7 @@ class Backfill:
             return []
         async with self._recorder.pool.acquire() as connection:
             missing = await select_missing(connection, self._symbol, since, until)
-            known = await select_absences(connection, self._symbol, since, until) if missing else []
+            known = await select_absences(connection, self._symbol, since, until, with_refused=True) if missing else []
             due = await select_due_absences(connection, self._symbol, self._binance.clock.now()) if known else []
         never_asked = list(subtract(missing, known))
         if not ask_again:
@@ -129,6 +129,18 @@ class Backfill:
         settled = sum(task.result() for task in tasks)
         log.info("backfill_ended", symbol=self._symbol, minutes=settled)
         return settled
+
+    async def fill_newest(self, until: datetime) -> bool:
+        """Store the last minutes before `until`, and say whether the exchange has closed them; for who fills alone.
+
+        A row that nothing follows may be the exchange's last sight of the open candle, and is not taken for closed.
+        """
+        start = max(from_milliseconds(0), until - LIVE_MINUTES)
+        bounds = to_milliseconds(start), to_milliseconds(until)
+        page, is_closed = await self._binance.newest_klines(self._symbol, *bounds)
+        if is_closed:
+            await self._recorder.record_newest(self._symbol, page, *bounds)
+        return is_closed
 
     async def _work(self, plan: Plan, on_progress: OnProgress | None) -> int:
         settled = 0

@@ -23,6 +23,8 @@ from shared.logging import get_logger
 log = get_logger(__name__)
 
 LOOK_SECONDS = 1.0
+# An exchange that never shows the open candle shows the next minute when that has closed.
+NEWEST_SECONDS = 90.0
 _IS_COLLECTED = "SELECT true FROM collected_symbols WHERE symbol = $1 AND position < $2"
 
 
@@ -47,11 +49,22 @@ class BackfillCommand:
         for symbol in self._symbols:
             await self._extend(pool, symbol, since)
             backfill = Backfill(symbol, exchange, recorder, stop, asyncio.Semaphore(WORKERS))
-            until = min(until, backfill.live_start())
-            with _bar(symbol, await self._count_missing(pool, symbol, since, until)) as bar:
-                while not stop.is_set() and await self._count_missing(pool, symbol, since, until):
-                    filling = backfill.fill(since, until, ask_again=False, on_progress=bar.update)
+            settled = min(until, backfill.live_start())
+            wanted = await self._count_missing(pool, symbol, since, until)
+            with _bar(symbol, wanted) as bar:
+                while not stop.is_set() and await self._count_missing(pool, symbol, since, settled):
+                    filling = backfill.fill(since, settled, ask_again=False, on_progress=bar.update)
                     await run_until(stop, [_to_its_end(filling)])
+                if settled < until:
+                    await run_until(stop, [self._fill_newest(backfill, until)])
+                bar.update(max(0, wanted - await self._count_missing(pool, symbol, since, until) - bar.n))
+
+    async def _fill_newest(self, backfill: Backfill, until: datetime) -> None:
+        """Wait for the exchange to show a minute after the last one that is wanted, which proves it closed."""
+        tries_end = asyncio.get_running_loop().time() + NEWEST_SECONDS
+        while not await backfill.fill_newest(until) and asyncio.get_running_loop().time() < tries_end:
+            if await wait(self._worker.stop, LOOK_SECONDS):
+                return
 
     async def follow(self, pool: Pool) -> None:
         """Ask the collector that leads to reach back to `since`, and watch until it has.
@@ -92,7 +105,7 @@ class BackfillCommand:
             return 0
         async with pool.acquire() as connection:
             missing = await select_missing(connection, symbol, since, until)
-            known = await select_absences(connection, symbol, since, until)
+            known = await select_absences(connection, symbol, since, until, with_refused=True)
         return sum(run.minutes for run in subtract(missing, known))
 
     async def _extend(self, pool: Pool, symbol: str, since: datetime) -> None:

@@ -13,8 +13,13 @@ from collector.hosts import Host, Hosts
 from collector.klines import MINUTE_MS, KlinePage, parse_klines
 from collector.rate_limit import RequestGate, pause_from_answer
 from shared.errors import ExchangeRefusedError, ExchangeUnreachableError
+from shared.logging import get_logger
+
+log = get_logger(__name__)
 
 PAGE_LIMIT = 1000
+# Fewer rows than asked for can be all there are, or all that a host gives at a time; no host gives fewer than these.
+SMALLEST_PAGE = 100
 KLINES_WEIGHT = 2
 TIME_WEIGHT = 1
 INFO_WEIGHT = 20
@@ -39,6 +44,7 @@ class Request:
     timeout_seconds: float
     is_good: Callable[[object], bool]
     urgent: bool = True
+    may_be_missing: bool = False  # whether an exchange is well that does not know the path
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,7 @@ class Binance:
         Raises ExchangeUnreachableError, or ExchangeRefusedError for a symbol that the exchange does not have.
         """
         closed_ms = min(end_ms, self.clock.open_minute_ms())
-        params = {"startTime": start_ms, "endTime": end_ms - 1, "limit": PAGE_LIMIT}
-        rows = await self._rows(symbol, params, urgent=urgent)
+        rows = await self._rows_to_end(symbol, start_ms, end_ms, urgent=urgent)
         return parse_klines(rows, start_ms, closed_ms)
 
     async def newest_klines(self, symbol: str, start_ms: int, end_ms: int) -> tuple[KlinePage, bool]:
@@ -76,10 +81,9 @@ class Binance:
 
         That later minute, open as it may be, proves that those before it are final.
         """
-        params = {"startTime": start_ms, "endTime": end_ms + MINUTE_MS - 1, "limit": PAGE_LIMIT}
-        rows = await self._rows(symbol, params, urgent=True)
+        rows = await self._rows_to_end(symbol, start_ms, end_ms + MINUTE_MS, urgent=True)
         page = parse_klines(rows, start_ms, end_ms)
-        return page, any(isinstance(row, list) and row and _at_or_after(row[0], end_ms) for row in rows)
+        return page, any(time >= end_ms for time in map(_open_time, rows) if time is not None)
 
     async def history_end_before(self, symbol: str, end_ms: int) -> int:
         """Return the end of the newest minute that the exchange has before `end_ms`; 0 when its record begins later.
@@ -114,8 +118,10 @@ class Binance:
 
         Raises ExchangeRefusedError when it does not list the symbol.
         """
-        request = Request("/api/v3/exchangeInfo", {"symbol": symbol}, INFO_WEIGHT, PAGE_TIMEOUT_SECONDS, _is_object)
-        answer = await self._ask(request)
+        path = "/api/v3/exchangeInfo"
+        answer = await self._ask(
+            Request(path, {"symbol": symbol}, INFO_WEIGHT, PAGE_TIMEOUT_SECONDS, _is_object, may_be_missing=True)
+        )
         limits = cast(dict[str, object], answer).get("rateLimits")
         for limit in limits if isinstance(limits, list) else ():
             if isinstance(limit, dict) and limit.get("rateLimitType") == "REQUEST_WEIGHT":
@@ -123,6 +129,24 @@ class Binance:
                 if interval == "MINUTE" and isinstance(allowed, int) and isinstance(count, int) and count > 0:
                     return allowed // count
         return None
+
+    async def _rows_to_end(self, symbol: str, start_ms: int, end_ms: int, *, urgent: bool) -> list[object]:
+        """Return the rows that open in [start_ms, end_ms): an answer that ends before is asked on from its end.
+
+        So a host that gives fewer rows at a time than it was asked for does not make minutes look absent.
+        """
+        rows: list[object] = []
+        while start_ms < end_ms:
+            params = {"startTime": start_ms, "endTime": end_ms - 1, "limit": PAGE_LIMIT}
+            more = await self._rows(symbol, params, urgent=urgent)
+            rows += more
+            if not SMALLEST_PAGE <= len(more) < (end_ms - start_ms) // MINUTE_MS:
+                break
+            last_ms = max((time for time in map(_open_time, more) if time is not None), default=start_ms)
+            if last_ms < start_ms:
+                break
+            start_ms = last_ms + MINUTE_MS
+        return rows
 
     async def _rows(self, symbol: str, params: dict[str, int], *, urgent: bool) -> list[object]:
         query: dict[str, str | int] = {"symbol": symbol, "interval": "1m"} | params
@@ -133,6 +157,7 @@ class Binance:
     async def _ask(self, request: Request, only: Host | None = None) -> object:
         """Ask hosts in turn until one answers usably; after as many failures as there are hosts, raise."""
         reason = ""
+        failed: dict[str, str] = {}
         attempts = 1 if only else len(self._hosts)
         while attempts > 0:
             await self.gate.admit(request.weight, urgent=request.urgent)
@@ -146,16 +171,23 @@ class Binance:
                     continue
                 if answer.status == 200 and request.is_good(answer.body):
                     self._succeeded(host, answer)
+                    if failed:
+                        log.warning("host_failed_over", to=host.url, failed=failed)
                     return answer.body
                 if answer.status == 400 and isinstance(answer.body, dict) and "code" in answer.body:
                     self._succeeded(host, answer)
                     raise ExchangeRefusedError(
                         f"The exchange refuses {request.path} for {request.params.get('symbol', 'no symbol')}: "
-                        f"{answer.body.get('msg')} (code {answer.body['code']})"
+                        f"{answer.body.get('msg')} (code {answer.body['code']})",
+                        code=answer.body["code"],
                     )
+                if answer.status == 404 and request.may_be_missing:
+                    self._succeeded(host, answer)
+                    raise ExchangeRefusedError(f"The exchange has no {request.path}.")
                 reason = f"HTTP {answer.status}" if answer.status != 200 else "an answer that is not what was asked for"
             attempts -= 1
-            self._hosts.failed(host, reason)
+            self._hosts.failed(host)
+            failed[host.url] = reason
             if not only:
                 # What a probe finds of a host that rests says nothing of the one in use.
                 self.gate.failed()
@@ -226,5 +258,5 @@ def _tells_time(body: object) -> bool:
     return isinstance(stated, int) and stated in _TIMES_MS
 
 
-def _at_or_after(value: object, minute_ms: int) -> bool:
-    return isinstance(value, int) and value >= minute_ms
+def _open_time(row: object) -> int | None:
+    return row[0] if isinstance(row, list) and row and isinstance(row[0], int) else None

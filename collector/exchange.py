@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 
 import aiohttp
 
 from collector.archive import Archives
-from collector.binance import Binance, open_session
+from collector.binance import INVALID_SYMBOL, Binance, open_session
 from collector.clock import ExchangeClock
 from collector.hosts import Hosts
 from collector.rate_limit import RequestGate
@@ -49,7 +50,8 @@ class Exchange:
                 if await wait(self.stop, TIME_RETRY_SECONDS):
                     raise Stopping from error
         for symbol in symbols:
-            await self._learn_limits(symbol)
+            if not await self._learn_limits(symbol):
+                break
 
     async def keep_time(self, symbol: str) -> None:
         """Measure the exchange's time again and again, its limits now and then, and probe failed hosts."""
@@ -61,8 +63,7 @@ class Exchange:
                 await self.binance.measure_time()
                 await self.binance.probe_resting_hosts()
                 if asyncio.get_running_loop().time() >= limits_at:
-                    limits_at += LIMITS_SECONDS
-                    await self._learn_limits(symbol)
+                    limits_at += LIMITS_SECONDS if await self._learn_limits(symbol) else inf
             except (ExchangeUnreachableError, ExchangeRefusedError, UsageError) as error:
                 log.warning("exchange_time_unknown", reason=str(error))
                 continue
@@ -70,18 +71,21 @@ class Exchange:
             went_on_ms = self.clock.now_ms() - before_ms
             pause = TIME_RETRY_SECONDS if abs(went_on_ms) > 2000 else TIME_SECONDS
 
-    async def _learn_limits(self, symbol: str) -> None:
+    async def _learn_limits(self, symbol: str) -> bool:
+        """Ask for the limits, and so whether the symbol is listed; False where the exchange tells of neither."""
         try:
             limit = await self.binance.weight_limit(symbol)
         except ExchangeUnreachableError as error:
             log.warning("exchange_limits_unknown", reason=str(error))
         except ExchangeRefusedError as error:
-            if "-1121" in str(error):
+            if error.code == INVALID_SYMBOL:
                 raise UsageError(f"The exchange has no symbol {symbol}; correct COLLECTOR_SYMBOLS.") from error
             log.warning("exchange_limits_unknown", reason=str(error))
+            return error.code is not None
         else:
             if limit is not None:
                 self.gate.set_weight_limit(limit)
+        return True
 
 
 @asynccontextmanager

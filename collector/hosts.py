@@ -45,12 +45,11 @@ class Hosts:
         now = self._monotonic()
         return [host for host in self._hosts[:current] if host.rests_until <= now]
 
-    def failed(self, host: Host, reason: str) -> None:
+    def failed(self, host: Host) -> None:
         """Let a host rest, longer each time."""
         host.failures += 1
         rest = min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2.0 ** min(host.failures - 1, 10))
         host.rests_until = self._monotonic() + rest
-        log.warning("host_failed", host=host.url, reason=reason, failures=host.failures)
 
     def succeeded(self, host: Host) -> None:
         """Trust a host again."""

@@ -46,7 +46,10 @@ class Refusal(NamedTuple):
 
     reason: str
     row: str
-    minute_ms: int | None = None  # where it is the only thing wrong that the row cannot be stored
+    minute_ms: int | None = None
+    """The minute that the row claims to be, where that can be read."""
+    is_spare: bool = False
+    """Whether the row stood for no minute that was asked for, or for one that another row gave."""
 
 
 class KlinePage(NamedTuple):
@@ -92,20 +95,20 @@ def parse_klines(rows: Iterable[object], start_ms: int, end_ms: int, ticks_per_m
         except (TypeError, ValueError, KeyError, OverflowError, AttributeError):
             sound = False
         if not sound:
-            refused.append(Refusal(_reason(row, unit), repr(row)[:_SHOWN_CHARACTERS]))
+            refused.append(Refusal(_reason(row, unit), repr(row)[:_SHOWN_CHARACTERS], _claimed_minute(row, unit)))
             continue
         minute_ms = minute * MINUTE_MS
         if minute_ms >= end_ms:
             continue
         if minute_ms < start_ms:
-            refused.append(Refusal("before the range asked for", repr(row)[:_SHOWN_CHARACTERS]))
+            refused.append(Refusal("before the range asked for", repr(row)[:_SHOWN_CHARACTERS], is_spare=True))
             continue
         if minute_ms > last_ms:
             last_ms = minute_ms
         else:
             ordered = False
             if minute_ms in found:
-                refused.append(Refusal("repeated minute", repr(found[minute_ms])[:_SHOWN_CHARACTERS]))
+                refused.append(Refusal("repeated minute", repr(found[minute_ms])[:_SHOWN_CHARACTERS], is_spare=True))
         found[minute_ms] = Kline(minute_ms, open_, high, low, close, volume, quote, count, taker_base, taker_quote)
     klines = list(found.values())
     if not ordered:
@@ -170,6 +173,12 @@ def _reason(row: object, unit: int) -> str:
     if trades is None or not 0 <= trades < _TRADES_END:
         return "trades is not a count"
     return "high below low" if numbers[2] < numbers[3] else "open or close outside low to high"
+
+
+def _claimed_minute(row: object, unit: int) -> int | None:
+    """The minute of a refused row, where its first field is one."""
+    time = _integer(row[0]) if isinstance(row, list | tuple) and row else None
+    return None if time is None or time % unit else time // unit * MINUTE_MS
 
 
 def _integer(value: object) -> int | None:

@@ -20,8 +20,16 @@ def ask_again_after(times_asked: int, age: timedelta) -> timedelta:
     return min(longest, FIRST_PAUSE * (1 << min(times_asked - 1, 20)))
 
 
-async def record_answer(connection: Connection, symbol: str, asked: Run, absent: Sequence[Run], now: datetime) -> None:
-    """Write down that the exchange, asked for the minutes of `asked`, lacks the runs `absent` of them.
+async def record_answer(  # noqa: PLR0913 - what was asked, what came of it, and when
+    connection: Connection,
+    symbol: str,
+    asked: Run,
+    absent: Sequence[Run],
+    now: datetime,
+    *,
+    refused: Sequence[Run] = (),
+) -> None:
+    """Write down that the exchange, asked for `asked`, lacks the runs `absent`, and has only nonsense for `refused`.
 
     To be called in the transaction that stores what it has. Ledger runs that reach out of `asked` keep what lies
     outside; a run that was known counts one asking more. `now` is the exchange's time.
@@ -32,7 +40,7 @@ async def record_answer(connection: Connection, symbol: str, asked: Run, absent:
         WHERE symbol = $1
           AND start_minute < $3
           AND end_minute > $2
-        RETURNING start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at
+        RETURNING start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at, is_refused
         """,
         symbol,
         asked.start,
@@ -42,15 +50,17 @@ async def record_answer(connection: Connection, symbol: str, asked: Run, absent:
     for row in known:
         kept = subtract([Run(row["start_minute"], row["end_minute"])], [asked])
         rows += [(symbol, *run, *tuple(row)[2:]) for run in kept]
-    for run in absent:
+    for run, is_refused in (*((run, False) for run in absent), *((run, True) for run in refused)):
         before = [row for row in known if row["start_minute"] < run.end and row["end_minute"] > run.start]
         times = 1 + max((row["times_asked"] for row in before), default=0)
         first = min((row["first_asked_at"] for row in before), default=now)
-        rows.append((symbol, *run, first, now, times, now + ask_again_after(times, now - run.end)))
+        rows.append((symbol, *run, first, now, times, now + ask_again_after(times, now - run.end), is_refused))
     await connection.executemany(
         """
-        INSERT INTO absences (symbol, start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO absences (
+            symbol, start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at, is_refused
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         rows,
     )

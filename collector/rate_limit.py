@@ -55,11 +55,6 @@ class RequestGate:
         return self._failures > 0
 
     @property
-    def all_hosts_failing(self) -> bool:
-        """Whether as many requests in a row failed as there are hosts."""
-        return self._failures >= self._hosts
-
-    @property
     def weight_used(self) -> int:
         """Weight used in the exchange's current minute, as far as we know."""
         return self._weight_used

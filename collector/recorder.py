@@ -11,7 +11,7 @@ import asyncpg
 
 from collector.archive import ArchiveFile, read_archive
 from collector.clock import ExchangeClock
-from collector.klines import Kline, KlinePage, Label, Refusal, log_refusals
+from collector.klines import MINUTE_MS, Kline, KlinePage, Label, Refusal, log_refusals
 from collector.ledger import record_answer
 from collector.pack import UnusualRowError, pack_archive
 from collector.store import Stored, copy_archive, take_write_lock, upsert_klines
@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 
 # The exchange's own store can lag: a minute that closed less than this ago may still come.
 SETTLED_MS = 60_000
+_REMEMBERED_REFUSALS = 10_000
 
 
 @dataclass
@@ -35,12 +36,21 @@ class Counts:
     inserted: int = 0
     corrected: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    _seen: dict[tuple[str, str], None] = field(default_factory=dict)
 
-    def add(self, stored: Stored, refused: Sequence[Refusal]) -> None:
-        """Add one write's outcome."""
+    def add(self, stored: Stored) -> None:
+        """Add what one write stored."""
         self.inserted += stored.inserted
         self.corrected += stored.corrected
-        self.refused.update(refusal.reason.split(":")[0] for refusal in (*refused, *stored.refused))
+
+    def add_refused(self, symbol: str, refused: Sequence[Refusal]) -> list[Refusal]:
+        """Add refused rows and return those that are new: a bad row comes again with every answer that has it."""
+        new = {(symbol, refusal.row): refusal for refusal in refused if (symbol, refusal.row) not in self._seen}
+        self._seen |= dict.fromkeys(new)
+        while len(self._seen) > _REMEMBERED_REFUSALS:
+            del self._seen[next(iter(self._seen))]
+        self.refused.update(refusal.reason.split(":")[0] for refusal in new.values())
+        return list(new.values())
 
 
 class Recorder:
@@ -77,13 +87,16 @@ class Recorder:
             stored = await upsert_klines(connection, self._label(symbol), page.klines)
             settled = _run(start_ms, max(start_ms, end_ms - SETTLED_MS))
             missing = missing_runs(_kept(page, stored), settled)
+            refused = refused_runs([*page.refused, *stored.refused], missing)
             if missing:
                 await take_write_lock(connection, self._epoch)
-                known = await select_absences(connection, symbol, *settled)
+                known = await select_absences(connection, symbol, *settled, with_refused=True)
                 # A host that lags may lack what was stored before; that is there all the same.
                 stored_before = list(subtract(missing, await select_missing(connection, symbol, *settled)))
                 for run in list(subtract(list(subtract(missing, known)), stored_before)):
-                    await record_answer(connection, symbol, run, [run], self._clock.now())
+                    nonsense = overlaps([run], refused)
+                    absent = list(subtract([run], nonsense))
+                    await record_answer(connection, symbol, run, absent, self._clock.now(), refused=nonsense)
         self._finish(symbol, "rest", stored, page.refused)
         return stored
 
@@ -94,7 +107,9 @@ class Recorder:
             # The ledger only under the write lock: parts of one of its runs may be asked for side by side.
             await take_write_lock(connection, self._epoch)
             missing = missing_runs(_kept(page, stored), asked)
-            await record_answer(connection, symbol, asked, missing, self._clock.now())
+            refused = refused_runs([*page.refused, *stored.refused], missing)
+            absent = list(subtract(missing, refused))
+            await record_answer(connection, symbol, asked, absent, self._clock.now(), refused=refused)
         self._finish(symbol, "rest", stored, page.refused)
         return stored
 
@@ -132,8 +147,8 @@ class Recorder:
         self._finish(symbol, origin, Stored(0, 0, []), [refusal])
 
     def _finish(self, symbol: str, origin: str, stored: Stored, refused: Sequence[Refusal]) -> None:
-        log_refusals([*refused, *stored.refused], symbol, origin)
-        self.counts.add(stored, refused)
+        self.counts.add(stored)
+        log_refusals(self.counts.add_refused(symbol, [*refused, *stored.refused]), symbol, origin)
 
 
 def missing_runs(klines: Sequence[Kline], asked: Run) -> list[Run]:
@@ -146,6 +161,23 @@ def missing_runs(klines: Sequence[Kline], asked: Run) -> list[Run]:
         else:
             present.append(Run(minute, minute + MINUTE))
     return list(subtract([asked], present))
+
+
+def refused_runs(refused: Sequence[Refusal], missing: Sequence[Run]) -> list[Run]:
+    """Return what of `missing` the exchange has rows for that were refused; it is not absent there.
+
+    A row that does not even tell its minute may stand for any of them.
+    """
+    wanted = [refusal for refusal in refused if not refusal.is_spare]
+    if any(refusal.minute_ms is None for refusal in wanted):
+        return list(missing)
+    minutes = sorted({refusal.minute_ms for refusal in wanted if refusal.minute_ms is not None})
+    return overlaps(missing, [_run(minute_ms, minute_ms + MINUTE_MS) for minute_ms in minutes])
+
+
+def overlaps(runs: Sequence[Run], others: Sequence[Run]) -> list[Run]:
+    """Return what of `runs` is in `others` too; both sorted by start and not overlapping among themselves."""
+    return list(subtract(runs, list(subtract(runs, others))))
 
 
 def _kept(page: KlinePage, stored: Stored) -> list[Kline]:

@@ -40,7 +40,9 @@ def _check_url(url: str, schemes: tuple[str, ...]) -> str:
 
 
 def _check_since(text: str) -> str:
-    parse_instant(text, utc_now())
+    now = utc_now()
+    if parse_instant(text, now) > now:
+        raise ValueError(f"'{text}' lies in the future; a record can only begin in the past")
     return text
 
 

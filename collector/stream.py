@@ -43,7 +43,6 @@ class Stream:
         self._session = session
         self._symbols = frozenset(symbols)
         self._on_closed = on_closed
-        self.is_connected = False
         self._refused = refused  # how many frames, by reason; the heartbeat shows it
 
     async def run(self, gate: RequestGate, stop: asyncio.Event) -> None:
@@ -66,8 +65,6 @@ class Stream:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 failures += 1
                 reason = str(error) or type(error).__name__
-            finally:
-                self.is_connected = False
             if not stop.is_set():
                 longest = min(LONGEST_PAUSE_SECONDS, 0.5 * 2.0 ** min(failures, 10))
                 pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
@@ -87,7 +84,6 @@ class Stream:
             ) as socket,
         ):
             handshake.reschedule(None)
-            self.is_connected = True
             log.info("stream_connected", url=url)
             while True:
                 message = await _next_message(socket, stop)

@@ -32,6 +32,7 @@ class Comparison:
     compared: Run
     equal: int = 0
     different: int = 0
+    refused: int = 0  # rows of the exchange that are no kline
     differences: list[str] = field(default_factory=list)  # the oldest, at most SHOWN_DIFFERENCES
 
 
@@ -93,6 +94,7 @@ async def _compare(
                 raise Stopping
             bounds = to_milliseconds(page.start), to_milliseconds(page.end)
             answer = await exchange.binance.klines(comparison.symbol, *bounds)
+            comparison.refused += sum(not refusal.is_spare for refusal in answer.refused)
             theirs = {kline.minute_ms: tuple(Decimal(value) for value in kline[1:]) for kline in answer.klines}
             ours = await _select_values(connection, comparison.symbol, page)
             differences = list(compare_minutes(ours, theirs))

@@ -199,7 +199,7 @@ class Worker:
             INSERT INTO collected_symbols (symbol, position, since)
             VALUES ($1, $2, $3)
             ON CONFLICT (symbol) DO UPDATE
-            SET position = excluded.position, since = least(collected_symbols.since, excluded.since)
+            SET position = excluded.position, since = least(collected_symbols.since, excluded.since), until = NULL
             RETURNING since
             """,
             symbol,
@@ -209,9 +209,21 @@ class Worker:
         return since
 
     async def _put_others_last(self, pool: Pool) -> None:
-        """Give what is no longer collected a place behind what is, so that it is nobody's default."""
+        """End the record of what is no longer collected, and let it be nobody's default.
+
+        Its last minutes are those that the last collector of it stored; since then none is missing.
+        """
         await pool.execute(
-            "UPDATE collected_symbols SET position = $1 WHERE symbol <> ALL ($2::text[]) AND position <> $1",
+            """
+            UPDATE collected_symbols AS retired
+            SET position = $1,
+                until = coalesce(
+                    (SELECT max(minute) + interval '1 minute' FROM ticks WHERE ticks.symbol = retired.symbol),
+                    retired.since
+                )
+            WHERE symbol <> ALL ($2::text[])
+              AND position <> $1
+            """,
             NO_POSITION,
             self.settings.symbols,
         )

@@ -10,6 +10,13 @@ MinutebookError
 │   ├── ExchangeUnreachableError   no host answers; check the network and `COLLECTOR_REST_URLS`
 │   ├── ExchangeRefusedError       it answered that the request itself is wrong, such as an unknown symbol
 │   └── ArchiveCorruptError        an archive file does not match its checksum or its format
+├── PredictionError          no forecast or no model can be made
+│   ├── InputsMissingError         minutes that a forecast needs are not in the record
+│   ├── TooLittleHistoryError      the record is too short to train on; collect more of it, or wait
+│   └── TrainingUnderWayError      another predictor trains the symbol; wait for it
+├── RegistryError            the model registry cannot serve what was asked
+│   ├── RegistryUnavailableError   it does not answer; check PREDICTOR_MLFLOW_TRACKING_URI and the server
+│   └── ModelUnusableError         a stored model is damaged or does not fit this version
 └── LeadershipLostError      another collector leads now; this one must stop writing
 """
 
@@ -47,11 +54,43 @@ class ExchangeUnreachableError(ExchangeError):
 
 
 class ExchangeRefusedError(ExchangeError):
-    """The exchange answered that the request itself is wrong."""
+    """The exchange answered that the request itself is wrong; `code` is its own number for why, where it gave one."""
+
+    def __init__(self, message: str, code: object = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ArchiveCorruptError(ExchangeError):
     """An archive file does not match its checksum or its format."""
+
+
+class PredictionError(MinutebookError):
+    """No forecast or no model can be made."""
+
+
+class InputsMissingError(PredictionError):
+    """Minutes that a forecast needs are not in the record."""
+
+
+class TooLittleHistoryError(PredictionError):
+    """The record is too short to train on."""
+
+
+class TrainingUnderWayError(PredictionError):
+    """Another predictor trains the symbol."""
+
+
+class RegistryError(MinutebookError):
+    """The model registry cannot serve what was asked."""
+
+
+class RegistryUnavailableError(RegistryError):
+    """The model registry does not answer."""
+
+
+class ModelUnusableError(RegistryError):
+    """A stored model is damaged or does not fit this version."""
 
 
 class LeadershipLostError(MinutebookError):

@@ -44,7 +44,8 @@ class Gap(NamedTuple):
 async def select_record_range(connection: Connection, symbol: str) -> Run | None:
     """Return the range that should be whole: from where collection begins to the newest closed minute's end.
 
-    Where ticks are older than that beginning, from the oldest tick. None for a symbol that was never collected.
+    Where ticks are older than that beginning, from the oldest tick; where collecting was given up, to there. None for
+    a symbol that was never collected.
     """
     row = await connection.fetchrow(
         """
@@ -52,7 +53,7 @@ async def select_record_range(connection: Connection, symbol: str) -> Run | None
                    (SELECT since FROM collected_symbols WHERE symbol = $1),
                    (SELECT min(minute) FROM ticks WHERE symbol = $1)
                ) AS start,
-               exchange_now() AS now
+               least(exchange_now(), (SELECT until FROM collected_symbols WHERE symbol = $1)) AS now
         """,
         symbol,
     )
@@ -100,8 +101,13 @@ async def select_missing(connection: Connection, symbol: str, start: datetime, e
     return list(subtract([Run(start, end)], sorted((*whole, *pieces))))
 
 
-async def select_absences(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Run]:
-    """Return the ledger's runs that touch [start, end), oldest first."""
+async def select_absences(
+    connection: Connection, symbol: str, start: datetime, end: datetime, *, with_refused: bool = False
+) -> list[Run]:
+    """Return the ledger's runs that touch [start, end), oldest first: what the exchange does not have.
+
+    With `with_refused` also what it has only as rows that were refused: asked for in vain as well, but not absent.
+    """
     rows = await connection.fetch(
         """
         SELECT start_minute, end_minute
@@ -109,11 +115,13 @@ async def select_absences(connection: Connection, symbol: str, start: datetime, 
         WHERE symbol = $1
           AND start_minute < $3
           AND end_minute > $2
+          AND (NOT is_refused OR $4)
         ORDER BY start_minute
         """,
         symbol,
         start,
         end,
+        with_refused,
     )
     return [Run(row["start_minute"], row["end_minute"]) for row in rows]
 

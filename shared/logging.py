@@ -5,10 +5,12 @@ import sys
 from typing import Any, Literal, cast
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 Format = Literal["console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
+
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def configure_logging(service: str, level: Level = "info", log_format: Format | None = None) -> None:
@@ -23,9 +25,9 @@ def configure_logging(service: str, level: Level = "info", log_format: Format | 
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if to_terminal
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -36,7 +38,7 @@ def configure_logging(service: str, level: Level = "info", log_format: Format | 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _say_in_a_line],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
@@ -44,6 +46,18 @@ def configure_logging(service: str, level: Level = "info", log_format: Format | 
     root.handlers = [handler]
     root.setLevel(level.upper())
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _say_in_a_line(_: object, __: str, event: EventDict) -> EventDict:
+    """Keep of a library's exception its last line: its traceback is nobody's here, and its locals may be secret."""
+    # Of records that are not ours, the exception is still the record's.
+    record = event.get("_record")
+    raised = record.exc_info[1] if isinstance(record, logging.LogRecord) and record.exc_info else None
+    event.pop("exc_info", None)
+    if raised is not None and isinstance(record, logging.LogRecord):
+        record.exc_info = record.exc_text = None
+        event["error"] = f"{type(raised).__name__}: {raised}".partition("\n")[0]
+    return event
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

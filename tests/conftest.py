@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -13,6 +14,11 @@ _SERVER_FIXTURE = "postgres_server"
 _IN_CONTAINER = pytest.StashKey[bool]()
 _REPORT = pytest.StashKey[list[str]]()
 _WORKERS_REPORT = pytest.StashKey[list[str]]()
+
+# The same examples in each run, so that one nobody has met does not fail an unrelated change; and on a machine that
+# others use as well, how long one took says nothing.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

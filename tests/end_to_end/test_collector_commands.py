@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from shared.instant import to_text
+from shared.instant import MINUTE, floor_minute, to_text
 from tests.collecting import connected, count
 from tests.end_to_end.collector_process import ended, stage, until_leading
 from tests.postgres import Database
@@ -41,6 +41,17 @@ async def test_backfill_fills_its_range_by_itself_and_verify_agrees(database: Da
             code, output, _ = await run(process)
         assert code == 0
         assert f"BTCUSDT: {to_text(START)} to {to_text(END)}, 1500 minutes equal, 0 different" in output
+
+
+async def test_backfill_reaches_the_newest_closed_minute(database: Database) -> None:
+    """Without an end it is now; nobody else is there to add the last minutes."""
+    async with stage(database) as scene, connected(database.owner_url) as owner:
+        closed_until = floor_minute(scene.now())
+        async with scene.collector("backfill", "--since", "3h") as process:
+            assert (await run(process))[0] == 0
+        newest = await owner.fetchval("SELECT max(minute) FROM ticks")
+        assert newest >= closed_until - MINUTE
+        await scene.until_whole(owner, closed_until - timedelta(hours=2), closed_until)
 
 
 async def test_backfill_beside_a_running_collector_is_done_by_that(database: Database) -> None:

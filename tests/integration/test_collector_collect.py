@@ -16,7 +16,7 @@ from collector.recorder import Recorder
 from collector.settings import CollectorSettings
 from collector.worker import Worker
 from shared.database.connection import Connection
-from shared.gaps import Gap, select_gaps
+from shared.gaps import Gap, select_gaps, select_record_range
 from shared.instant import MINUTE, floor_minute, from_milliseconds, to_milliseconds, to_text
 from simulator.clock import RunningClock
 from simulator.generator import Generator
@@ -151,6 +151,33 @@ async def test_exchange_that_shows_no_open_candle_is_soon_believed(
     ):
         await shown.until_whole(NOON - 5 * MINUTE, NOON)
         assert (shown.now() - NOON).total_seconds() < 5.0
+
+
+async def test_symbol_that_is_given_up_misses_nothing_since(database: Database) -> None:
+    """Its record ends where collecting it did, and goes on from there when it is collected again."""
+    both, one = {"symbols": ("BTCUSDT", "ETHUSDT")}, {"symbols": ("BTCUSDT",)}
+    async with scene(database, backfill_since="30m", source=Generator(both["symbols"])) as shown:
+        start = floor_minute(NOON - timedelta(minutes=20))
+        async with collecting(shown.settings.model_copy(update=both)):
+            await shown.until_whole(start, NOON, "ETHUSDT")
+        async with collecting(shown.settings.model_copy(update=one)):
+            await shown.until_whole(start, NOON)
+
+            async def is_given_up() -> bool:
+                return bool(await shown.owner.fetchval("SELECT until FROM collected_symbols WHERE symbol = 'ETHUSDT'"))
+
+            await eventually(is_given_up)
+        newest = await shown.owner.fetchval("SELECT max(minute) FROM ticks WHERE symbol = 'ETHUSDT'")
+        ended = await select_record_range(shown.owner, "ETHUSDT")
+        assert ended is not None
+        assert ended.end == newest + MINUTE
+        async with collecting(shown.settings.model_copy(update=both)):
+
+            async def is_taken_up() -> bool:
+                until = await shown.owner.fetchval("SELECT until FROM collected_symbols WHERE symbol = 'ETHUSDT'")
+                return until is None
+
+            await eventually(is_taken_up)
 
 
 REST_FAULTS = (

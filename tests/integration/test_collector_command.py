@@ -50,6 +50,7 @@ async def test_bad_usage_is_one_sentence_and_exit_2(tmp_path: Path, arguments: t
     [
         ({"COLLECTOR_DATABASE_URL": ""}, "COLLECTOR_DATABASE_URL cannot be used"),
         ({"COLLECTOR_SYMBOLS": "?"}, "COLLECTOR_SYMBOLS cannot be used"),
+        ({"COLLECTOR_BACKFILL_SINCE": "2199-01-01"}, "COLLECTOR_BACKFILL_SINCE cannot be used"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL cannot be used"),
         ({}, "Postgres does not answer"),
         ({"COLLECTOR_DATABASE_URL": "postgresql://collector@127.0.0.1:port/x"}, "database URL"),
@@ -125,6 +126,16 @@ async def test_run_gives_up_a_database_that_was_never_there(tmp_path: Path) -> N
     code, _, complaint = await run(tmp_path, "collector", "run")
     assert code == 2
     assert "Postgres does not answer" in complaint
+
+
+async def test_backfill_without_an_exchange_is_one_sentence(tmp_path: Path, database: Database) -> None:
+    """A service waits for its exchange; who typed a command is told."""
+    url = database.collector_url
+    code, _, complaint = await run(tmp_path, "collector", "backfill", "--since", "1d", COLLECTOR_DATABASE_URL=url)
+    assert code == 2
+    assert "No host of the exchange answers" in complaint
+    assert "COLLECTOR_REST_URLS" in complaint
+    assert complaint.count("\n") == 1
 
 
 async def test_migration_by_another_than_the_owner_is_refused(tmp_path: Path, empty_database: Database) -> None:

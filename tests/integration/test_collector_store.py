@@ -115,7 +115,8 @@ async def test_row_that_postgres_refuses_is_asked_for_again_only_later(pool: Poo
     epoch = await lead(connection)
     page = [kline(at(0)), kline(at(1), "1.0", low="1.00000000000000000000000001"), kline(at(2))]
     await recorder(pool, epoch).record_page("BTCUSDT", KlinePage(page, []), run(0, 3))
-    assert await select_absences(connection, "BTCUSDT", *run(0, 3)) == [run(1, 2)]
+    assert await select_absences(connection, "BTCUSDT", *run(0, 3), with_refused=True) == [run(1, 2)]
+    assert [gap.cause for gap in await select_gaps(connection, "BTCUSDT", *run(0, 3))] == ["not_collected"]
 
 
 async def test_stale_epoch_stores_nothing_at_all(pool: Pool, connection: Connection) -> None:

@@ -27,7 +27,7 @@ def test_host_that_failed_is_left_out_until_it_is_found_well() -> None:
     time = FakeTime()
     hosts = Hosts(URLS, time)
     first = hosts.choose()
-    hosts.failed(first, "HTTP 503")
+    hosts.failed(first)
     time.seconds += 10_000
     assert hosts.choose().url == "http://b"
     hosts.succeeded(first)
@@ -41,7 +41,7 @@ def test_with_none_well_all_are_tried_in_turn() -> None:
     for _ in range(9):
         host = hosts.choose()
         tried.append(host.url)
-        hosts.failed(host, "reset")
+        hosts.failed(host)
     assert tried == list(URLS) * 3
 
 
@@ -50,7 +50,7 @@ def test_only_better_hosts_that_have_rested_are_probed() -> None:
     time = FakeTime()
     hosts = Hosts(URLS, time)
     assert hosts.due_for_probe() == []
-    hosts.failed(hosts.choose(), "HTTP 502")
+    hosts.failed(hosts.choose())
     assert hosts.due_for_probe() == []
     time.seconds += FIRST_REST_SECONDS
     assert [host.url for host in hosts.due_for_probe()] == ["http://a"]
@@ -63,7 +63,7 @@ def test_rest_grows_with_each_failure_to_a_bound() -> None:
     host = hosts.choose()
     rests = []
     for _ in range(40):
-        hosts.failed(host, "time-out")
+        hosts.failed(host)
         rests.append(host.rests_until - time.seconds)
     assert rests == sorted(rests)
     assert rests[0] == FIRST_REST_SECONDS

@@ -166,7 +166,6 @@ async def test_with_every_host_down_there_are_at_most_four_requests_a_second_and
     assert max(gaps) <= 10.0
     assert max(gaps[:2]) <= 1.2
     assert min(gaps[-10:]) >= 5.0
-    assert gate.all_hosts_failing
 
 
 async def test_tasks_that_fail_side_by_side_share_the_slow_probing(time: FakeTime) -> None:
