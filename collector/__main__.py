@@ -21,7 +21,14 @@ def make_parser() -> Parser:
     parser = Parser(prog="python -m collector", description="Collect every closed minute, exactly once.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | gaps | verify")
     commands.add_parser("run", help="collect until stopped: the live minute first, then the holes from new to old")
-    backfill = commands.add_parser("backfill", help="make the record whole from a date on, with a progress bar")
+    backfill = commands.add_parser(
+        "backfill",
+        help="make the record whole from a date on, with a progress bar",
+        description=(
+            "Make the record whole over a range, with a progress bar. The record then begins at --since for good: a "
+            "collector that runs, now or later, keeps it whole from there to now, beyond --until too."
+        ),
+    )
     backfill.add_argument(
         "--since", required=True, metavar="DATE", help="an ISO date or time, or a duration such as 90d"
     )
@@ -64,7 +71,8 @@ async def _print_gaps(settings: CollectorSettings, options: Namespace) -> None:
                     print(f"{symbol}: nothing is collected yet")
                     continue
                 start = floor_minute(parse_instant(options.since, now)) if options.since else record.start
-                end = min(record.end, floor_minute(parse_instant(options.until, now)) if options.until else record.end)
+                # Past the record of a symbol that was given up only who asks for it is told of gaps.
+                end = floor_minute(min(now, parse_instant(options.until, now))) if options.until else record.end
                 if start >= end:
                     raise UsageError(f"{symbol} has no closed minute from {to_text(start)} to {to_text(end)}.")
                 gaps = await select_gaps(connection, symbol, start, end)

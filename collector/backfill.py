@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from collector.archive import DAYS_FROM, ArchiveFile, Archives
+from collector.archive import ArchiveFile
+from collector.archives import DAYS_FROM, Archives
 from collector.binance import PAGE_LIMIT
 from collector.exchange import Exchange
 from collector.klines import KlinePage

@@ -12,7 +12,9 @@ from collector.exchange import open_exchange
 from collector.leadership import is_led
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
-from collector.worker import NO_POSITION, Worker, run_until
+from collector.symbols import update_since, upsert_backfilled_symbol
+from collector.tasks import run_until
+from collector.worker import Worker
 from shared.database.connection import Pool
 from shared.errors import LeadershipLostError, UsageError
 from shared.gaps import select_absences, select_missing, subtract
@@ -25,7 +27,6 @@ log = get_logger(__name__)
 LOOK_SECONDS = 1.0
 # An exchange that never shows the open candle shows the next minute when that has closed.
 NEWEST_SECONDS = 90.0
-_IS_COLLECTED = "SELECT true FROM collected_symbols WHERE symbol = $1 AND position < $2"
 
 
 class BackfillCommand:
@@ -36,9 +37,11 @@ class BackfillCommand:
         self._since_text = since
         self._until_text = until
         self._symbols: Sequence[str] = worker.settings.symbols
+        self.is_left_to_leader = False
 
     async def lead(self, pool: Pool, epoch: int) -> None:
         """Fill the holes ourselves: nobody else collects."""
+        self.is_left_to_leader = False
         exchange, stop = self._worker.exchange, self._worker.stop
         if not exchange.clock.is_known:
             # A service waits for its exchange; who typed a command wants to be told. Raises ExchangeUnreachableError.
@@ -47,7 +50,7 @@ class BackfillCommand:
         since, until = self._range(exchange.clock.now())
         recorder = Recorder(pool, exchange.clock, self._worker.settings.source, epoch, self._worker.counts)
         for symbol in self._symbols:
-            await self._extend(pool, symbol, since)
+            await upsert_backfilled_symbol(pool, symbol, since, until)
             backfill = Backfill(symbol, exchange, recorder, stop, asyncio.Semaphore(WORKERS))
             settled = min(until, backfill.live_start())
             wanted = await self._count_missing(pool, symbol, since, until)
@@ -73,13 +76,13 @@ class BackfillCommand:
         """
         now: datetime = await pool.fetchval("SELECT exchange_now()")
         since, until = self._range(now)
-        log.info("backfill_left_to_leader", since=to_text(since))
+        self.is_left_to_leader = True
+        log.info("backfill_left_to_leader", since=to_text(since), note="its record begins there from now on, for good")
         for symbol in self._symbols:
-            if not await pool.fetchval(_IS_COLLECTED, symbol, NO_POSITION):
+            if not await update_since(pool, symbol, since):
                 raise UsageError(
                     f"The collector that runs does not collect {symbol}; add it to its COLLECTOR_SYMBOLS, or stop it."
                 )
-            await self._extend(pool, symbol, since)
         for symbol in self._symbols:
             left = await self._count_missing(pool, symbol, since, until)
             with _bar(symbol, left) as bar:
@@ -108,20 +111,6 @@ class BackfillCommand:
             known = await select_absences(connection, symbol, since, until, with_refused=True)
         return sum(run.minutes for run in subtract(missing, known))
 
-    async def _extend(self, pool: Pool, symbol: str, since: datetime) -> None:
-        """Let the record of a symbol begin earlier; one that no collector runs for comes behind those that are."""
-        await pool.execute(
-            """
-            INSERT INTO collected_symbols (symbol, position, since)
-            VALUES ($1, $2, $3)
-            ON CONFLICT (symbol) DO UPDATE
-            SET since = least(collected_symbols.since, excluded.since)
-            """,
-            symbol,
-            NO_POSITION,
-            since,
-        )
-
 
 async def _to_its_end(work: Coroutine[object, object, int]) -> None:
     await work
@@ -139,4 +128,10 @@ async def run_backfill(settings: CollectorSettings, since: str, until: str | Non
         command = BackfillCommand(worker, since, until)
         await worker.run(command.lead, command.follow)
     counts = worker.counts
-    log.info("backfill_finished", inserted=counts.inserted, corrected=counts.corrected, refused=counts.refused.total())
+    log.info(
+        "backfill_stopped" if stop.is_set() else "backfill_finished",
+        done_by="the collector that leads" if command.is_left_to_leader else "this command",
+        inserted=counts.inserted,
+        corrected=counts.corrected,
+        refused=counts.refused.total(),
+    )

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from math import inf
 
 import aiohttp
 
-from collector.archive import Archives
-from collector.binance import INVALID_SYMBOL, Binance, open_session
+from collector.archives import Archives
+from collector.binance import INVALID_SYMBOL, Binance
 from collector.clock import ExchangeClock
 from collector.hosts import Hosts
 from collector.rate_limit import RequestGate
+from collector.rest import Rest, open_session
 from collector.settings import CollectorSettings
 from shared.errors import ExchangeRefusedError, ExchangeUnreachableError, UsageError
 from shared.lifecycle import Stopping, wait
@@ -49,11 +49,9 @@ class Exchange:
                 # The gate spaces requests that get no answer, but not those that are refused.
                 if await wait(self.stop, TIME_RETRY_SECONDS):
                     raise Stopping from error
-        for symbol in symbols:
-            if not await self._learn_limits(symbol):
-                break
+        await self._learn_limits(symbols)
 
-    async def keep_time(self, symbol: str) -> None:
+    async def keep_time(self, symbols: Sequence[str]) -> None:
         """Measure the exchange's time again and again, its limits now and then, and probe failed hosts."""
         limits_at = asyncio.get_running_loop().time() + LIMITS_SECONDS
         pause = TIME_RETRY_SECONDS
@@ -63,7 +61,8 @@ class Exchange:
                 await self.binance.measure_time()
                 await self.binance.probe_resting_hosts()
                 if asyncio.get_running_loop().time() >= limits_at:
-                    limits_at += LIMITS_SECONDS if await self._learn_limits(symbol) else inf
+                    limits_at += LIMITS_SECONDS
+                    await self._learn_limits(symbols)
             except (ExchangeUnreachableError, ExchangeRefusedError, UsageError) as error:
                 log.warning("exchange_time_unknown", reason=str(error))
                 continue
@@ -71,21 +70,24 @@ class Exchange:
             went_on_ms = self.clock.now_ms() - before_ms
             pause = TIME_RETRY_SECONDS if abs(went_on_ms) > 2000 else TIME_SECONDS
 
-    async def _learn_limits(self, symbol: str) -> bool:
-        """Ask for the limits, and so whether the symbol is listed; False where the exchange tells of neither."""
+    async def _learn_limits(self, symbols: Sequence[str]) -> None:
+        """Ask for the limits, and so whether the symbols are listed; raises UsageError for one that is not."""
         try:
-            limit = await self.binance.weight_limit(symbol)
+            limit = await self.binance.weight_limit(symbols)
         except ExchangeUnreachableError as error:
             log.warning("exchange_limits_unknown", reason=str(error))
         except ExchangeRefusedError as error:
-            if error.code == INVALID_SYMBOL:
-                raise UsageError(f"The exchange has no symbol {symbol}; correct COLLECTOR_SYMBOLS.") from error
-            log.warning("exchange_limits_unknown", reason=str(error))
-            return error.code is not None
+            if error.code == INVALID_SYMBOL and len(symbols) > 1:
+                # Which of them it is, only the question for one alone tells.
+                for symbol in symbols:
+                    await self._learn_limits([symbol])
+            elif error.code == INVALID_SYMBOL:
+                raise UsageError(f"The exchange has no symbol {symbols[0]}; correct COLLECTOR_SYMBOLS.") from error
+            else:
+                log.warning("exchange_limits_unknown", reason=str(error))
         else:
             if limit is not None:
                 self.gate.set_weight_limit(limit)
-        return True
 
 
 @asynccontextmanager
@@ -94,5 +96,5 @@ async def open_exchange(settings: CollectorSettings, stop: asyncio.Event) -> Asy
     async with open_session() as session:
         clock = ExchangeClock()
         gate = RequestGate(clock, stop, len(settings.rest_urls))
-        binance = Binance(session, Hosts(settings.rest_urls), gate, clock)
+        binance = Binance(Rest(session, Hosts(settings.rest_urls), gate, clock), clock)
         yield Exchange(stop, session, clock, gate, binance, Archives(session, settings.archive_url, gate))

@@ -1,26 +1,20 @@
-"""What a collector tells others through the database: that it is alive, the exchange's time, and pauses to be kept."""
+"""What a collector tells others through the database: that it is alive, what it did, and the exchange's time."""
 
 import asyncio
 import json
 import os
 import secrets
 import socket
-import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from collector.exchange import Exchange
 from collector.recorder import Counts
 from shared.database.connection import Executor, Pool
 from shared.instant import utc_now
 from shared.lifecycle import wait
-from shared.logging import get_logger
-
-log = get_logger(__name__)
 
 BEAT_SECONDS = 5.0
 FIRST_BEAT_SECONDS = 0.2
-PAUSE_LOOK_SECONDS = 0.2
-PAUSE_LOAD_SECONDS = 1.0
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
@@ -72,47 +66,3 @@ class Heartbeat:
             pause = BEAT_SECONDS if self._exchange.clock.is_known else FIRST_BEAT_SECONDS
             await self.beat(pool, is_leader=True)
         await self.beat(pool, is_leader=False)
-
-
-async def load_pause(executor: Executor, exchange: Exchange) -> None:
-    """Go on with a pause that the exchange asked of another process, before us or beside us."""
-    row = await executor.fetchrow(
-        "SELECT extract(epoch FROM until - clock_timestamp())::float8 AS seconds, reason FROM exchange_pause"
-    )
-    if row and row["seconds"] > 0:
-        exchange.gate.go_on_pausing(row["seconds"], row["reason"])
-
-
-async def share_pauses(executor: Executor, exchange: Exchange, stop: asyncio.Event) -> None:
-    """Write each pause down as soon as it is asked for, so that a restart does not forget it, and take up others'."""
-    loaded_at = time.monotonic()
-    stopping = False
-    while not stopping:
-        stopping = await wait(stop, PAUSE_LOOK_SECONDS)
-        if exchange.gate.pause_changed.is_set():
-            exchange.gate.pause_changed.clear()
-            try:
-                until = await _upsert_pause(executor, exchange.gate.pause_seconds(), exchange.gate.pause_reason)
-            except BaseException:
-                # Still to be written down, by whoever leads next in this process.
-                exchange.gate.pause_changed.set()
-                raise
-            log.info("exchange_pause_kept", until=until.isoformat())
-        elif time.monotonic() - loaded_at >= PAUSE_LOAD_SECONDS:
-            loaded_at = time.monotonic()
-            await load_pause(executor, exchange)
-
-
-async def _upsert_pause(executor: Executor, seconds: float, reason: str) -> datetime:
-    until: datetime = await executor.fetchval(
-        """
-        INSERT INTO exchange_pause (until, reason)
-        VALUES (clock_timestamp() + make_interval(secs => $1), $2)
-        ON CONFLICT (only_row) DO UPDATE
-        SET until = greatest(exchange_pause.until, excluded.until), reason = excluded.reason
-        RETURNING until
-        """,
-        seconds,
-        reason,
-    )
-    return until

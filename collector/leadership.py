@@ -7,7 +7,7 @@ connections, raises the epoch and leads. A leader that was only paused finds its
 import asyncio
 import time
 
-from shared.database.connection import Connection, Executor, Pool, connect, translated
+from shared.database.connection import Connection, Executor, connect, translated
 from shared.errors import LeadershipLostError
 from shared.lifecycle import wait
 from shared.logging import get_logger
@@ -93,25 +93,23 @@ async def _end_connections(connection: Connection, holder: str) -> None:
     )
 
 
-async def keep_renewing(pool: Pool, epoch: int, stop: asyncio.Event) -> None:
+async def keep_renewing(connection: Connection, epoch: int, stop: asyncio.Event) -> None:
     """Renew the lease until `stop`; raises LeadershipLostError when it is lost or could not be renewed in time."""
     renewed_at = time.monotonic()
     while not await wait(stop, RENEW_SECONDS):
         began_at = time.monotonic()
         if began_at - renewed_at > LEASE_SECONDS:
             raise LeadershipLostError("The lease ran out before it could be renewed.")
-        renewing = asyncio.ensure_future(_renew(pool, epoch))
-        await asyncio.wait((renewing,), timeout=RENEWAL_SECONDS_MAX)
-        if not renewing.done():
-            # A server that hangs would hold a cancelled query too, and with it everything that ends now.
-            pool.terminate()
-        if not await renewing:
-            raise LeadershipLostError("Another collector has taken over.")
+        try:
+            if not await _renew(connection, epoch):
+                raise LeadershipLostError("Another collector has taken over.")
+        except TimeoutError as error:
+            raise LeadershipLostError("Postgres was too slow to renew the lease.") from error
         renewed_at = began_at
 
 
-async def _renew(pool: Pool, epoch: int) -> bool:
-    renewed = await pool.fetchval(
+async def _renew(connection: Connection, epoch: int) -> bool:
+    renewed = await connection.fetchval(
         """
         UPDATE leadership
         SET renewed_at = clock_timestamp()
@@ -120,6 +118,7 @@ async def _renew(pool: Pool, epoch: int) -> bool:
         RETURNING true
         """,
         epoch,
+        timeout=RENEWAL_SECONDS_MAX,
     )
     return bool(renewed)
 

@@ -59,10 +59,10 @@ def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) ->
     count, first_kept, last_kept = 0, 0, 0
     previous, day, prefix, unit = file_first - 1, -1, "", 0
     with open_csv(content, file) as lines:
-        for line in lines:
+        for number, line in enumerate(lines):
             fields = line.rstrip().split(",")
             if not unit:
-                if is_header(fields[0]):
+                if number == 0 and is_header(fields[0]):
                     continue
                 unit = MINUTE_MS * (1000 if is_microseconds(fields[0]) else 1)
             try:

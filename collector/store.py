@@ -120,4 +120,5 @@ async def _refresh_rollups(connection: Connection, label: Label, first_ms: int, 
     await take_write_lock(connection, label.epoch)
     start: datetime = from_milliseconds(first_ms)
     end: datetime = from_milliseconds(last_ms + MINUTE_MS)
-    await connection.execute("SELECT refresh_rollups($1, $2, $3)", label.symbol, start, end)
+    # Whoever listens hears of it with the commit.
+    await connection.execute("SELECT refresh_rollups($1, $2, $3), pg_notify('ticks', $1)", label.symbol, start, end)

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from collector.backfill import LIVE_MINUTES, pages
 from collector.exchange import Exchange, open_exchange
-from collector.heartbeat import load_pause, share_pauses
 from collector.klines import Kline
+from collector.pauses import load_pause, share_pauses
 from collector.settings import CollectorSettings
 from shared.database.connection import Connection, connect, translated
 from shared.errors import UsageError
@@ -94,13 +94,15 @@ async def _compare(
                 raise Stopping
             bounds = to_milliseconds(page.start), to_milliseconds(page.end)
             answer = await exchange.binance.klines(comparison.symbol, *bounds)
-            comparison.refused += sum(not refusal.is_spare for refusal in answer.refused)
+            refused = [refusal for refusal in answer.refused if not refusal.is_spare]
+            comparison.refused += len(refused)
             theirs = {kline.minute_ms: tuple(Decimal(value) for value in kline[1:]) for kline in answer.klines}
             ours = await _select_values(connection, comparison.symbol, page)
-            differences = list(compare_minutes(ours, theirs))
+            nonsense = {one.minute_ms: one.reason for one in refused if one.minute_ms is not None}
+            differences = list(compare_minutes(ours, theirs, nonsense))
             comparison.differences += differences[: SHOWN_DIFFERENCES - len(comparison.differences)]
             comparison.different += len(differences)
-            comparison.equal += len(ours.keys() | theirs.keys()) - len(differences)
+            comparison.equal += len(ours.keys() | theirs.keys() | nonsense.keys()) - len(differences)
             bar.update(page.minutes)
     return comparison
 
@@ -120,14 +122,22 @@ async def _select_values(connection: Connection, symbol: str, page: Run) -> dict
     return {to_milliseconds(row["minute"]): tuple(Decimal(value) for value in tuple(row)[1:]) for row in rows}
 
 
-def compare_minutes(ours: Mapping[int, Values], theirs: Mapping[int, Values]) -> Iterator[str]:
-    """Yield a sentence for each minute that only one side has, or whose values differ; it begins with the minute."""
-    for minute_ms in sorted(ours.keys() | theirs.keys()):
+def compare_minutes(
+    ours: Mapping[int, Values], theirs: Mapping[int, Values], nonsense: Mapping[int, str]
+) -> Iterator[str]:
+    """Yield a sentence for each minute that only one side has, or whose values differ; it begins with the minute.
+
+    `nonsense` says by minute why the exchange's row for it is none.
+    """
+    for minute_ms in sorted(ours.keys() | theirs.keys() | nonsense.keys()):
         minute = to_text(from_milliseconds(minute_ms))
-        if minute_ms not in ours:
-            yield f"{minute} is not stored, but the exchange has it"
+        stored = "is stored" if minute_ms in ours else "is not stored"
+        if minute_ms not in theirs and minute_ms in nonsense:
+            yield f"{minute} {stored}, and the exchange's row for it makes no sense: {nonsense[minute_ms]}"
+        elif minute_ms not in ours:
+            yield f"{minute} {stored}, but the exchange has it"
         elif minute_ms not in theirs:
-            yield f"{minute} is stored, but the exchange does not have it"
+            yield f"{minute} {stored}, but the exchange does not have it"
         elif ours[minute_ms] != theirs[minute_ms]:
             values = zip(_FIELDS, ours[minute_ms], theirs[minute_ms], strict=True)
             yield f"{minute} differs: " + ", ".join(

@@ -1,7 +1,7 @@
 """The collector's life: stand by, lead, collect, and begin anew when Postgres or the leadership was lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -10,17 +10,20 @@ import asyncpg
 
 from collector.backfill import WORKERS, Backfill
 from collector.exchange import Exchange, open_exchange
-from collector.heartbeat import BEAT_SECONDS, Heartbeat, load_pause, share_pauses
+from collector.heartbeat import BEAT_SECONDS, Heartbeat
 from collector.klines import Kline
 from collector.leadership import APPLICATION_PREFIX, STANDBY_SECONDS, acquire, keep_renewing, release
 from collector.live import LiveMinutes
+from collector.pauses import load_pause, share_pauses
 from collector.recorder import Counts, Recorder
 from collector.settings import CollectorSettings
 from collector.stream import Stream
-from shared.database.connection import CONNECT_TIMEOUT_SECONDS, Pool, opening, translated
+from collector.symbols import update_given_up_symbols, upsert_collected_symbol
+from collector.tasks import guarded, run_until, telling_cause
+from shared.database.connection import Pool, connect, make_pool, opening, translated
 from shared.errors import DatabaseError, DatabaseUnavailableError, LeadershipLostError
 from shared.instant import floor_minute, parse_instant, to_milliseconds
-from shared.lifecycle import Stopping, stop_on_signals, wait
+from shared.lifecycle import stop_on_signals, wait
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -33,10 +36,15 @@ STATEMENT_SECONDS = 30.0
 # A wrong URL should be said soon; once Postgres was there, it is waited for without end.
 FIRST_CONNECTION_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 1.0
-# The position of a symbol that was collected once: behind every other.
-NO_POSITION = 1_000_000
-# SIGTERM is to be obeyed within 5 seconds; so long may a unit of work that has begun go on.
-GRACE_SECONDS = 3.0
+SESSION = {
+    "idle_in_transaction_session_timeout": "5s",
+    "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
+    # A leader that is cut off without a word must not keep its locks for hours.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+# A little after the grace of a unit of work, and early enough to give up the lease within the 5 seconds of SIGTERM.
 CUT_OFF_SECONDS = 3.6
 RELEASE_SECONDS = 0.8
 
@@ -51,6 +59,8 @@ class Worker:
         self.counts = Counts()
         self.heartbeat = Heartbeat(exchange, self.counts)
         self.database_url = settings.database_url.get_secret_value()
+        # By which a successor finds this instance's connections and ends them.
+        self.application_name = APPLICATION_PREFIX + self.heartbeat.instance
 
     async def run(self, job: Job, when_busy: WhenBusy | None = None) -> None:
         """Lead and do `job` to its end; trouble with Postgres or a lost leadership begins it anew.
@@ -82,25 +92,15 @@ class Worker:
 
     @asynccontextmanager
     async def open_pool(self) -> AsyncIterator[Pool]:
-        """Open connections under this instance's name, by which a successor can end them."""
+        """Open the connections for all but the lease."""
         with opening():
-            pool = await asyncpg.create_pool(
+            pool = await make_pool(
                 self.database_url,
+                self.application_name,
                 min_size=1,
                 max_size=POOL_SIZE,
-                timeout=CONNECT_TIMEOUT_SECONDS,
-                command_timeout=STATEMENT_SECONDS,
-                server_settings={
-                    "application_name": APPLICATION_PREFIX + self.heartbeat.instance,
-                    "timezone": "UTC",
-                    "jit": "off",
-                    "idle_in_transaction_session_timeout": "5s",
-                    "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
-                    # A leader that is cut off without a word must not keep its locks for hours.
-                    "tcp_keepalives_idle": "5",
-                    "tcp_keepalives_interval": "2",
-                    "tcp_keepalives_count": "3",
-                },
+                statement_seconds=STATEMENT_SECONDS,
+                server_settings=SESSION,
             )
         cutting = asyncio.create_task(self._cut_off(pool), name="cut-off")
         try:
@@ -143,7 +143,7 @@ class Worker:
                     await load_pause(connection, self.exchange)
             async with asyncio.TaskGroup() as tasks:
                 for keeper in (
-                    keep_renewing(pool, epoch, done),
+                    self._keep_lease(pool, epoch, done),
                     self.heartbeat.keep_beating(pool, done),
                     share_pauses(pool, self.exchange, done),
                 ):
@@ -153,6 +153,18 @@ class Worker:
         finally:
             work.close()
             await self._release(epoch)
+
+    async def _keep_lease(self, pool: Pool, epoch: int, done: asyncio.Event) -> None:
+        """Renew the lease, on a connection of its own so that no write keeps it waiting; no write outlives it."""
+        async with connect(self.database_url, self.application_name, **SESSION) as connection:
+            try:
+                await keep_renewing(connection, epoch, done)
+            except BaseException as error:
+                # A server that hangs would hold what was asked of it even when that is cancelled.
+                connection.terminate()
+                if isinstance(error, LeadershipLostError):
+                    pool.terminate()
+                raise
 
     async def _release(self, epoch: int) -> None:
         try:
@@ -168,13 +180,13 @@ class Worker:
         recorder = Recorder(pool, self.exchange.clock, self.settings.source, epoch, self.counts)
         lives = {}
         for position, symbol in enumerate(symbols):
-            since = await self.declare(pool, symbol, position)
+            since = await upsert_collected_symbol(pool, symbol, position, self._record_start())
             lives[symbol] = LiveMinutes(symbol, self.exchange.binance, recorder, to_milliseconds(since), self.stop)
-        await self._put_others_last(pool)
+        await update_given_up_symbols(pool, symbols)
         slots = asyncio.Semaphore(WORKERS)
         jobs: list[Coroutine[object, object, None]] = [live.run() for live in lives.values()]
         jobs += [Backfill(symbol, self.exchange, recorder, self.stop, slots).run() for symbol in symbols]
-        jobs.append(self.exchange.keep_time(symbols[0]))
+        jobs.append(self.exchange.keep_time(symbols))
         if self.settings.stream_url:
 
             async def take(symbol: str, kline: Kline) -> None:
@@ -185,88 +197,14 @@ class Worker:
         jobs.append(self._wake_at_the_end(lives.values()))
         await run_until(self.stop, jobs)
 
+    def _record_start(self) -> datetime:
+        now = self.exchange.clock.now()
+        return floor_minute(min(now, parse_instant(self.settings.backfill_since, now)))
+
     async def _wake_at_the_end(self, lives: Iterable[LiveMinutes]) -> None:
         await self.stop.wait()
         for live in lives:
             live.wake()
-
-    async def declare(self, pool: Pool, symbol: str, position: int) -> datetime:
-        """Write down that a symbol is collected, and since when; a record never shrinks. Returns its beginning."""
-        now = self.exchange.clock.now()
-        wanted = floor_minute(min(now, parse_instant(self.settings.backfill_since, now)))
-        since: datetime = await pool.fetchval(
-            """
-            INSERT INTO collected_symbols (symbol, position, since)
-            VALUES ($1, $2, $3)
-            ON CONFLICT (symbol) DO UPDATE
-            SET position = excluded.position, since = least(collected_symbols.since, excluded.since), until = NULL
-            RETURNING since
-            """,
-            symbol,
-            position,
-            wanted,
-        )
-        return since
-
-    async def _put_others_last(self, pool: Pool) -> None:
-        """End the record of what is no longer collected, and let it be nobody's default.
-
-        Its last minutes are those that the last collector of it stored; since then none is missing.
-        """
-        await pool.execute(
-            """
-            UPDATE collected_symbols AS retired
-            SET position = $1,
-                until = coalesce(
-                    (SELECT max(minute) + interval '1 minute' FROM ticks WHERE ticks.symbol = retired.symbol),
-                    retired.since
-                )
-            WHERE symbol <> ALL ($2::text[])
-              AND position <> $1
-            """,
-            NO_POSITION,
-            self.settings.symbols,
-        )
-
-
-async def run_until(stop: asyncio.Event, jobs: Sequence[Coroutine[object, object, None]]) -> None:
-    """Run jobs to their ends; once `stop` is set, what they have begun may go on for the grace and is then cut off."""
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(guarded(job)) for job in jobs]
-        stopping = tasks.create_task(_until(stop))
-        late = set(running)
-        while late and not stopping.done():
-            _, waited_for = await asyncio.wait((stopping, *late), return_when=asyncio.FIRST_COMPLETED)
-            late = waited_for - {stopping}
-        if late:
-            _, late = await asyncio.wait(late, timeout=GRACE_SECONDS)
-        for task in (*late, stopping):
-            task.cancel()
-
-
-async def _until(stop: asyncio.Event) -> None:
-    await stop.wait()
-
-
-async def guarded(work: Coroutine[object, object, None]) -> None:
-    """Run a task's work with the driver's errors translated; a stop that cuts a wait short ends it well."""
-    try:
-        with translated():
-            await work
-    except Stopping:
-        return
-
-
-def telling_cause(error: Exception) -> Exception:
-    """Return the error of a group that says most: one that is not simply a lost database or leadership."""
-    leaves = [error]
-    while any(isinstance(leaf, ExceptionGroup) for leaf in leaves):
-        leaves = [
-            inner for leaf in leaves for inner in (leaf.exceptions if isinstance(leaf, ExceptionGroup) else [leaf])
-        ]
-    return next(
-        (leaf for leaf in leaves if not isinstance(leaf, DatabaseUnavailableError | LeadershipLostError)), leaves[0]
-    )
 
 
 async def run_service(settings: CollectorSettings) -> None:

@@ -175,6 +175,11 @@ def classify(missing: Sequence[Run], absences: Sequence[Run]) -> Iterator[Gap]:
     yield from join_neighbours(sorted(gaps))
 
 
+def are_absent(gaps: Iterable[Gap]) -> bool:
+    """Whether the exchange has none of these minutes, so that nothing of them is to be fetched."""
+    return all(gap.cause == "source_absent" for gap in gaps)
+
+
 def join_neighbours(gaps: Iterable[Gap]) -> list[Gap]:
     """Make one gap of those that touch and have one cause; they are given in order."""
     joined: list[Gap] = []

@@ -6,6 +6,7 @@ Everything inside Minutebook is an aware UTC `datetime`; this module is the only
 import re
 from datetime import UTC, datetime, timedelta
 
+MILLISECOND = timedelta(milliseconds=1)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +34,11 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"'{text}' is longer than any record") from error
 
 
+def is_duration(text: str) -> bool:
+    """Whether `parse_instant` reads it as a duration, so that the instant moves with now."""
+    return _DURATION.fullmatch(text) is not None
+
+
 def parse_instant(text: str, now: datetime) -> datetime:
     """Read an instant, or a duration before `now`; a time without a zone is UTC.
 
@@ -45,7 +51,7 @@ def parse_instant(text: str, now: datetime) -> datetime:
                 f"'{text}' looks like seconds; give milliseconds since 1970 ({milliseconds}000) or RFC 3339"
             )
         return _checked(text, milliseconds)
-    if _DURATION.fullmatch(text):
+    if is_duration(text):
         try:
             instant = now - parse_duration(text)
         except OverflowError as error:
@@ -83,7 +89,7 @@ def from_milliseconds(milliseconds: int) -> datetime:
 
 def to_milliseconds(instant: datetime) -> int:
     """An aware datetime as whole milliseconds since 1970, rounded down."""
-    return (instant - EPOCH) // timedelta(milliseconds=1)
+    return (instant - EPOCH) // MILLISECOND
 
 
 def to_text(instant: datetime) -> str:

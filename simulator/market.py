@@ -80,7 +80,7 @@ class Market:
         """What REST has of the minutes opened from `start_ms` through `end_ms`, by day; empty days are left out."""
         now_ms = self.now_ms() - self._staleness_ms(symbol)
         end_ms = min(end_ms, now_ms)
-        numbers = self._days(start_ms, end_ms)
+        numbers = self._days(symbol, start_ms, end_ms)
         for number in reversed(numbers) if newest_first else numbers:
             day = self.source.day(symbol, number)
             indices = self._without_late_rows(symbol, day, self._seen(symbol, day, start_ms, end_ms), now_ms)
@@ -89,7 +89,7 @@ class Market:
 
     def published(self, symbol: str, start_ms: int, end_ms: int) -> Iterator[Page]:
         """The final rows from `start_ms` to before `end_ms`, day by day, as archives hold them."""
-        for number in self._days(start_ms, end_ms - 1):
+        for number in self._days(symbol, start_ms, end_ms - 1):
             day = self.source.day(symbol, number)
             indices = self._seen(symbol, day, start_ms, end_ms - 1)
             if len(indices):
@@ -105,17 +105,27 @@ class Market:
         stale = [fault for fault in self.faults.standing("stale_row") if fault.covers(symbol, self.now_ms())]
         return max((int(fault.seconds_or(STALE_ROW_SECONDS) * 1000) for fault in stale), default=0)
 
-    def _days(self, start_ms: int, end_ms: int) -> range:
+    def _days(self, symbol: str, start_ms: int, end_ms: int) -> list[int]:
+        """Numbers of the days that can have a minute of these; one in the midst of a hole need not be made."""
         have = self.source.days
-        return range(max(start_ms // DAY_MS, have.start), min(end_ms // DAY_MS + 1, have.stop))
+        holes = self.faults.standing("hole")
+        return [
+            number
+            for number in range(max(start_ms // DAY_MS, have.start), min(end_ms // DAY_MS + 1, have.stop))
+            if not any(
+                hole.covers(symbol, number * DAY_MS) and hole.covers(symbol, (number + 1) * DAY_MS - 1)
+                for hole in holes
+            )
+        ]
 
     def _seen(self, symbol: str, day: Day, start_ms: int, end_ms: int) -> Integers:
         """Positions of the minutes opened from `start_ms` through `end_ms`, without those in holes."""
         first, end = np.searchsorted(day.open_times, [start_ms, end_ms + 1])
         indices: Integers = np.arange(first, end)
         for hole in self.faults.standing("hole"):
-            outside = [not hole.covers(symbol, int(day.open_times[index])) for index in indices]
-            indices = indices[np.array(outside, dtype=np.bool_)]
+            if hole.start is not None and hole.end is not None and hole.covers(symbol, hole.start):
+                gone = np.searchsorted(day.open_times[indices], [hole.start, hole.end])
+                indices = np.delete(indices, slice(*gone))
         return indices
 
     def _without_late_rows(self, symbol: str, day: Day, indices: Integers, now_ms: int) -> Integers:

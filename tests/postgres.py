@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from deploy.local.postgres import EmbeddedPostgres, running
 from deploy.local.tuning import NOT_DURABLE
 from shared.database.migrate import ROLES, migrate
 from tests.engine import is_running, labels, remove_abandoned
+from tests.processes import descendants
 
 IMAGE = "postgres:18-trixie"
 _FOLDER_PREFIX = "minutebook-tests-"
@@ -97,6 +99,20 @@ class OwnPostgres:
         """End it as kill -9 does."""
         self.server.kill()
         await self.server.wait()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let all its processes stand still while the block runs: what is connected stays so, and is not answered."""
+        assert self.server.pid is not None
+        numbers = descendants(self.server.pid)
+        try:
+            for number in numbers:
+                os.kill(number, signal.SIGSTOP)
+            yield
+        finally:
+            for number in numbers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGCONT)
 
     async def stop(self) -> None:
         """Stop it; its data stay."""

@@ -1,6 +1,7 @@
 """Processes as the tests see them: whether they live, and the commands that the tests start."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -17,6 +18,18 @@ def is_alive(process: int) -> bool:
     except FileNotFoundError:
         return False
     return state not in {"Z", "X"}
+
+
+def descendants(process: int) -> list[int]:
+    """A process and all that it started, and they in turn, itself first."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            parents[int(folder.name)] = int((folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    found = [process]
+    for one in found:
+        found += [number for number, parent in parents.items() if parent == one]
+    return found
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -1,13 +1,14 @@
 """Connections to Postgres: bounded in time, and with the driver's errors translated once, here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from shared.database.hosts import connect_to_one, reason_of
 from shared.errors import DatabaseError, DatabaseOutdatedError, DatabaseUnavailableError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -60,13 +61,13 @@ def translated() -> Iterator[None]:
         yield
     except _OUTDATED as error:
         raise DatabaseOutdatedError(
-            f"The database does not fit this version ({_reason(error)}); run `python -m shared.database migrate`."
+            f"The database does not fit this version ({reason_of(error)}); run `python -m shared.database migrate`."
         ) from error
     except _REFUSED as error:
-        raise DatabaseError(f"Postgres refuses the connection ({_reason(error)}); check the database URL.") from error
+        raise DatabaseError(f"Postgres refuses the connection ({reason_of(error)}); check the database URL.") from error
     except _UNAVAILABLE as error:
         raise DatabaseUnavailableError(
-            f"Postgres does not answer ({_reason(error)}); check that it runs and that the database URL is right."
+            f"Postgres does not answer ({reason_of(error)}); check that it runs and that the database URL is right."
         ) from error
 
 
@@ -77,7 +78,7 @@ def opening() -> Iterator[None]:
         with translated():
             yield
     except ValueError as error:
-        raise DatabaseError(f"The database URL cannot be read ({_reason(error)}); correct it.") from error
+        raise DatabaseError(f"The database URL cannot be read ({reason_of(error)}); correct it.") from error
 
 
 @asynccontextmanager
@@ -87,15 +88,46 @@ async def connect(url: str, application_name: str, **server_settings: str) -> As
     Only opening is translated: what runs inside keeps its own errors, so wrap it in `translated` where they are met.
     """
     with opening():
-        connection = await asyncpg.connect(
-            url,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            server_settings={"application_name": application_name, "timezone": "UTC", "jit": "off"} | server_settings,
+        connection = await connect_to_one(
+            url, CONNECT_TIMEOUT_SECONDS, server_settings=_session(application_name, server_settings)
         )
     try:
         yield connection
     finally:
         await close(connection)
+
+
+def make_pool(  # noqa: PLR0913 - most of them have a default
+    url: str,
+    application_name: str,
+    *,
+    max_size: int,
+    min_size: int = 0,
+    connect_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    statement_seconds: float | None = None,
+    reset: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]] | None = None,
+    server_settings: Mapping[str, str] | None = None,
+) -> Pool:
+    """Make a pool, to be awaited within `opening`, which makes its `min_size` first connections.
+
+    `statement_seconds` bounds each statement; `reset` replaces what the driver does to a connection that comes back.
+    """
+
+    async def open_one(
+        dsn: str | None = None,  # noqa: ARG001 - the driver names it; it is the pool's url
+        **options: Any,
+    ) -> "asyncpg.Connection[asyncpg.Record]":
+        return await connect_to_one(url, connect_seconds, **options)
+
+    return asyncpg.create_pool(
+        url,
+        connect=open_one,
+        min_size=min_size,
+        max_size=max_size,
+        command_timeout=statement_seconds,
+        reset=reset,
+        server_settings=_session(application_name, server_settings or {}),
+    )
 
 
 async def close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -106,8 +138,5 @@ async def close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         connection.terminate()
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+def _session(application_name: str, further: Mapping[str, str]) -> dict[str, str]:
+    return {"application_name": application_name, "timezone": "UTC", "jit": "off", **further}

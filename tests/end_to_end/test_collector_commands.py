@@ -58,8 +58,11 @@ async def test_backfill_beside_a_running_collector_is_done_by_that(database: Dat
     """Two never write; the command only asks and watches."""
     async with stage(database) as scene, connected(database.owner_url) as owner, scene.collector():
         leading = await until_leading(owner)
-        async with scene.collector("backfill", "--since", "3d") as process:
-            assert (await run(process))[0] == 0
+        async with scene.collector("backfill", "--since", "3d", LOG_LEVEL="info") as process:
+            code, entries, _ = await ended(process, 60)
+        assert code == 0
+        assert entries[-1]["event"] == "backfill_finished"
+        assert entries[-1]["done_by"] == "the collector that leads"
         assert await count(owner, "BTCUSDT", NOON - timedelta(days=3), NOON) == 3 * 1440
         assert await until_leading(owner) == leading
 
@@ -94,12 +97,14 @@ async def test_interrupted_backfill_ends_soon_and_goes_on_later(database: Databa
     """Ctrl-C is no error of the record."""
     async with (
         stage(database, "slow,seconds=0.3,path=/api/v3/klines", COLLECTOR_ARCHIVE_URL="") as scene,
-        scene.collector("backfill", "--since", "30d") as process,
+        scene.collector("backfill", "--since", "30d", LOG_LEVEL="info") as process,
     ):
         await until(lambda: len(scene.requests()) > 6)
         process.terminate()
-        code, _, complaint = await ended(process, 5)
+        code, entries, complaint = await ended(process, 5)
         assert code == 0
+        assert entries[-1]["event"] == "backfill_stopped"
+        assert entries[-1]["inserted"] > 0
         assert "Traceback" not in complaint
 
 

@@ -153,6 +153,29 @@ async def test_sigterm_is_obeyed_while_the_exchange_keeps_it_waiting(database: D
 
 
 @pytest.mark.timeout(120)
+async def test_sigterm_is_obeyed_while_postgres_hangs(crashable_postgres: OwnPostgres) -> None:
+    """Within five seconds at any moment, though neither a query nor a goodbye is answered."""
+    database = crashable_postgres.database
+    async with stage(database, COLLECTOR_BACKFILL_SINCE="60d", LOG_LEVEL="info") as scene:
+        for _ in range(3):
+            async with connected(database.owner_url) as owner:
+                await owner.execute("UPDATE leadership SET renewed_at = '-infinity'")
+                held = await leader(owner)
+            async with scene.collector() as process:
+                async with connected(database.owner_url) as owner:
+                    await until_leading(owner, other_than=held)
+                await asyncio.sleep(CHANCE.uniform(0, 1.5))
+                with crashable_postgres.frozen():
+                    await asyncio.sleep(CHANCE.uniform(0, 2.5))
+                    began_at = time.monotonic()
+                    process.terminate()
+                    code, entries, complaint = await ended(process, 8)
+                    assert time.monotonic() - began_at < 5
+                assert (code, complaint) == (0, "")
+                assert entries[-1]["event"] == "collector_stopped"
+
+
+@pytest.mark.timeout(120)
 async def test_memory_does_not_grow_with_the_length_of_history(database: Database) -> None:
     """Under 120 MB while it stores most of a year."""
     since = NOON - timedelta(days=200)

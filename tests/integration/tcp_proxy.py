@@ -1,9 +1,10 @@
-"""A TCP proxy whose connections a test can hold up, cut, or refuse."""
+"""A TCP proxy whose connections a test can hold up, cut, or refuse; and a port behind which nobody speaks."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -94,3 +95,10 @@ async def proxying(url: str) -> AsyncIterator[tuple[Proxy, str]]:
         yield proxy, urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{proxy.port}"))
     finally:
         await proxy.close()
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """Listen on a port where connections are taken and nothing is ever said; yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]

@@ -1,65 +1,21 @@
 """What is asked of an exchange whose answers are not as Binance's: short pages, nonsense rows, paths it has not."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+import structlog
 
-from collector.exchange import Exchange, open_exchange
+from collector.binance import INVALID_SYMBOL
 from collector.klines import parse_klines
 from collector.recorder import Counts, refused_runs
-from collector.settings import CollectorSettings
+from shared.errors import ExchangeRefusedError, UsageError
 from shared.gaps import Run
 from shared.instant import MINUTE, from_milliseconds
 from tests.klines import MINUTE_MS, row
+from tests.peculiar_exchange import NOW_MS, Peculiar, exchange_at
 
-NOW_MS = 1_709_640_000_000
 START_MS = NOW_MS - 3_000 * MINUTE_MS
 
 
-@dataclass
-class Peculiar:
-    """An exchange with every minute up to now, that gives at most `cap` rows at a time."""
-
-    cap: int = 1000
-    knows_info: bool = True
-    spoil: Callable[[list[object]], list[object]] = lambda rows: rows
-    asked: list[str] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """Answer the three paths that the collector asks."""
-        self.asked.append(request.path)
-        if request.path == "/api/v3/time":
-            return web.json_response({"serverTime": NOW_MS})
-        if request.path != "/api/v3/klines":
-            return web.json_response({}) if self.knows_info else web.Response(status=404, text="Not Found")
-        start = int(request.query["startTime"])
-        end = min(int(request.query["endTime"]) + 1, NOW_MS + MINUTE_MS)
-        limit = min(self.cap, int(request.query["limit"]))
-        minutes = range(-(-start // MINUTE_MS) * MINUTE_MS, end, MINUTE_MS)[:limit]
-        return web.json_response(self.spoil([row(minute) for minute in minutes]))
-
-
-@asynccontextmanager
-async def exchange_at(peculiar: Peculiar) -> AsyncIterator[Exchange]:
-    """The collector's view of it, with the time known."""
-    application = web.Application()
-    application.router.add_get("/{path:.*}", peculiar.answer)
-    async with TestServer(application) as server:
-        url = str(server.make_url("")).rstrip("/")
-        settings = CollectorSettings.load(
-            database_url="postgresql://nobody@127.0.0.1:1/none", rest_urls=(url,), stream_url="", archive_url=""
-        )
-        async with open_exchange(settings, asyncio.Event()) as exchange:
-            await exchange.binance.measure_time()
-            yield exchange
-
-
-@pytest.mark.parametrize("cap", [100, 500, 999, 1000])
+@pytest.mark.parametrize("cap", [7, 100, 500, 999, 1000])
 async def test_page_is_whole_however_few_rows_come_at_a_time(cap: int) -> None:
     """What a host cuts off is asked for, and not taken for absent."""
     async with exchange_at(Peculiar(cap)) as exchange:
@@ -86,7 +42,42 @@ async def test_exchange_without_info_is_well() -> None:
         await exchange.greet(["BTCUSDT", "ETHUSDT"])
         assert not exchange.gate.is_failing
         await exchange.binance.klines("BTCUSDT", START_MS, START_MS + MINUTE_MS)
+        await exchange.greet(["BTCUSDT", "ETHUSDT"])
     assert peculiar.asked.count("/api/v3/exchangeInfo") == 1
+
+
+async def test_limits_are_asked_for_once_for_all_symbols() -> None:
+    """A question weighs the same for one symbol and for many."""
+    async with exchange_at(peculiar := Peculiar()) as exchange:
+        await exchange.greet(["BTCUSDT", "ETHUSDT"])
+    assert peculiar.asked.count("/api/v3/exchangeInfo") == 1
+
+
+@pytest.mark.parametrize("symbols", [("NOSUCH",), ("BTCUSDT", "NOSUCH")])
+async def test_symbol_that_the_exchange_lacks_is_named(symbols: tuple[str, ...]) -> None:
+    """Also among others, where the exchange itself does not say which of them it is."""
+    async with exchange_at(Peculiar()) as exchange:
+        with pytest.raises(UsageError, match="no symbol NOSUCH; correct COLLECTOR_SYMBOLS"):
+            await exchange.greet(symbols)
+
+
+async def test_refusal_carries_the_exchange_s_own_code() -> None:
+    """By which it is told from others, rather than by its text."""
+    async with exchange_at(Peculiar()) as exchange:
+        with pytest.raises(ExchangeRefusedError) as refused:
+            await exchange.binance.weight_limit(["NOSUCH"])
+    assert refused.value.code == INVALID_SYMBOL
+
+
+async def test_hosts_that_fail_are_one_line_of_the_log() -> None:
+    """However many there are before one that answers."""
+    dead_urls = ("http://127.0.0.1:1", "http://127.0.0.1:2")
+    with structlog.testing.capture_logs() as entries:
+        async with exchange_at(Peculiar(), *dead_urls) as exchange:
+            await exchange.binance.klines("BTCUSDT", START_MS, START_MS + MINUTE_MS)
+    (entry,) = (entry for entry in entries if entry["log_level"] == "warning")
+    assert entry["event"] == "host_failed_over"
+    assert set(entry["failed"]) == set(dead_urls)
 
 
 @pytest.mark.parametrize(

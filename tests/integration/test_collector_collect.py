@@ -388,6 +388,23 @@ async def test_frame_from_the_future_is_not_believed(database: Database) -> None
         assert await ahead.owner.fetchval("SELECT max(minute) FROM ticks") <= NOON
 
 
+async def test_frame_of_long_ago_is_refused(database: Database) -> None:
+    """Nothing would read its minute again and put a wrong one right; a recent one is taken."""
+    async with scene(database, backfill_since="2h", stream_url="") as behind, collecting(behind.settings) as worker:
+        await behind.until_whole(NOON - timedelta(hours=2), NOON)
+        before = await stored(behind.owner, "BTCUSDT", NOON - timedelta(hours=2), NOON)
+        old, recent = (kline(to_milliseconds(NOON - timedelta(minutes=ago))) for ago in (60, 3))
+        async with worker.open_pool() as pool:
+            epoch = await behind.owner.fetchval("SELECT epoch FROM leadership")
+            recorder = Recorder(pool, worker.exchange.clock, "simulated", epoch, worker.counts)
+            live = LiveMinutes("BTCUSDT", worker.exchange.binance, recorder, 0, asyncio.Event())
+            await live.take_from_stream(old)
+            assert await stored(behind.owner, "BTCUSDT", NOON - timedelta(hours=2), NOON) == before
+            assert worker.counts.refused == {"closed long ago": 1}
+            await live.take_from_stream(recent)
+            assert worker.counts.corrected >= 1
+
+
 async def test_bulk_comes_from_archives_and_only_the_rest_by_rest(database: Database) -> None:
     """Months, then days; a handful of pages for what no file has."""
     async with scene(database, backfill_since="40d") as long, collecting(long.settings):

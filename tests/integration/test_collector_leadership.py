@@ -7,10 +7,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 import pytest
 
+from collector.exchange import open_exchange
 from collector.klines import Label
-from collector.leadership import APPLICATION_PREFIX, LEASE_SECONDS, acquire, is_led, keep_renewing, release
+from collector.leadership import (
+    APPLICATION_PREFIX,
+    LEASE_SECONDS,
+    RENEW_SECONDS,
+    acquire,
+    is_led,
+    keep_renewing,
+    release,
+)
 from collector.store import upsert_klines
-from shared.database.connection import translated
+from collector.worker import POOL_SIZE, Worker
+from shared.database.connection import Pool, translated
 from shared.errors import DatabaseUnavailableError, LeadershipLostError
 from simulator.clock import RunningClock
 from simulator.server import Simulator, running
@@ -77,13 +87,34 @@ async def test_successor_ends_what_a_paused_leader_left_open(database: Database)
 
 async def test_renewing_ends_when_another_leads(database: Database) -> None:
     """With the error that ends the leadership."""
-    async with asyncpg.create_pool(database.collector_url, min_size=1, max_size=2) as pool:
-        async with pool.acquire() as connection:
-            assert await acquire(connection, "one") == 1
-            await connection.execute("UPDATE leadership SET epoch = 2, holder = 'other'")
+    async with connected(database.collector_url) as connection:
+        assert await acquire(connection, "one") == 1
+        await connection.execute("UPDATE leadership SET epoch = 2, holder = 'other'")
         async with asyncio.timeout(10):
             with pytest.raises(LeadershipLostError, match="taken over"):
-                await keep_renewing(pool, 1, asyncio.Event())
+                await keep_renewing(connection, 1, asyncio.Event())
+
+
+async def test_lease_is_renewed_while_every_connection_is_at_work(database: Database) -> None:
+    """It has one of its own, so that a slow write cannot cost the leadership."""
+    stop = asyncio.Event()
+    renewed = "SELECT renewed_at > $1 FROM leadership WHERE epoch = $2"
+
+    async def job(pool: Pool, epoch: int) -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(POOL_SIZE):
+                connection = await stack.enter_async_context(pool.acquire())
+            began = await connection.fetchval("SELECT clock_timestamp()")
+
+            async def is_renewed() -> bool:
+                return bool(await connection.fetchval(renewed, began, epoch))
+
+            await eventually(is_renewed, 3 * RENEW_SECONDS)
+
+    async with simulated() as url:
+        settings = collector_settings(database, url)
+        async with open_exchange(settings, stop) as exchange, asyncio.timeout(20):
+            await Worker(settings, exchange, stop).run(job)
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.archive import DAY_MS, ArchiveFile, Archives, read_archive
+from collector.archive import DAY_MS, ArchiveFile, read_archive
+from collector.archives import Archives
 from collector.clock import ExchangeClock
 from collector.klines import Kline, Label
 from collector.pack import COPY_COLUMNS, PackedArchive, UnusualRowError, pack_archive
@@ -25,6 +26,7 @@ from tests.klines import MINUTE_MS, kline, row
 
 DAY = ArchiveFile("BTCUSDT", "daily", date(2024, 3, 5))
 MONTH = ArchiveFile("BTCUSDT", "monthly", date(2024, 12, 1))
+HEADER: list[object] = ["open_time", *row(0)[1:]]
 LABEL = Label("BTCUSDT", 'test, "quoted"', 1)
 NOON_MS = to_milliseconds(datetime(2026, 1, 20, 12, tzinfo=UTC))
 
@@ -98,6 +100,8 @@ def test_only_the_minutes_asked_for_are_taken(first: int, length: int) -> None:
         [row(DAY.end_ms)],
         [row(DAY.start_ms - MINUTE_MS)],
         [row(DAY.start_ms), ["noon", *row(0)[1:]]],
+        [HEADER, HEADER, row(DAY.start_ms)],
+        [row(DAY.start_ms), HEADER, row(DAY.start_ms + MINUTE_MS)],
     ],
 )
 def test_quick_reading_leaves_what_is_unusual_to_the_careful_one(rows: list[list[object]]) -> None:

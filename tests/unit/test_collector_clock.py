@@ -5,18 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.clock import WINDOW_SECONDS, ExchangeClock
+from tests.fake_time import FakeTime
 
 TRUE_OFFSET_MS = 1_700_000_000_000.0
-
-
-class FakeTime:
-    """A steady clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def ask(clock: ExchangeClock, time: FakeTime, there: float, back: float, offset_ms: float = TRUE_OFFSET_MS) -> None:

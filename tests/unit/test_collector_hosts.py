@@ -1,30 +1,20 @@
 """The hosts: which one is asked, and when one that failed is trusted again."""
 
 from collector.hosts import FIRST_REST_SECONDS, LONGEST_REST_SECONDS, Hosts
+from tests.fake_time import FakeTime
 
 URLS = ("http://a", "http://b", "http://c")
 
 
-class FakeTime:
-    """A steady clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        self.seconds += 0.001
-        return self.seconds
-
-
 def test_first_host_is_asked_while_it_is_well() -> None:
     """The order given is the order of preference."""
-    hosts = Hosts(URLS, FakeTime())
+    hosts = Hosts(URLS, FakeTime(step_seconds=0.001))
     assert {hosts.choose().url for _ in range(5)} == {"http://a"}
 
 
 def test_host_that_failed_is_left_out_until_it_is_found_well() -> None:
     """Time alone does not make it well: no live request has to find out."""
-    time = FakeTime()
+    time = FakeTime(step_seconds=0.001)
     hosts = Hosts(URLS, time)
     first = hosts.choose()
     hosts.failed(first)
@@ -36,7 +26,7 @@ def test_host_that_failed_is_left_out_until_it_is_found_well() -> None:
 
 def test_with_none_well_all_are_tried_in_turn() -> None:
     """The one tried longest ago comes first."""
-    hosts = Hosts(URLS, FakeTime())
+    hosts = Hosts(URLS, FakeTime(step_seconds=0.001))
     tried = []
     for _ in range(9):
         host = hosts.choose()
@@ -47,7 +37,7 @@ def test_with_none_well_all_are_tried_in_turn() -> None:
 
 def test_only_better_hosts_that_have_rested_are_probed() -> None:
     """A probe of one behind the host in use would be for nothing."""
-    time = FakeTime()
+    time = FakeTime(step_seconds=0.001)
     hosts = Hosts(URLS, time)
     assert hosts.due_for_probe() == []
     hosts.failed(hosts.choose())
@@ -58,7 +48,7 @@ def test_only_better_hosts_that_have_rested_are_probed() -> None:
 
 def test_rest_grows_with_each_failure_to_a_bound() -> None:
     """A host that stays down is asked ever more rarely."""
-    time = FakeTime()
+    time = FakeTime(step_seconds=0.001)
     hosts = Hosts(URLS, time)
     host = hosts.choose()
     rests = []

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.archive import Archives
+from collector.archives import Archives
 from collector.backfill import PAGE, Plan, pages
 from collector.binance import PAGE_LIMIT
 from collector.clock import ExchangeClock
 from collector.ledger import FIRST_PAUSE, LONGEST_PAUSE_OLD, LONGEST_PAUSE_YOUNG, YOUNG, ask_again_after
 from collector.rate_limit import RequestGate
 from collector.recorder import missing_runs
+from collector.tasks import telling_cause
 from collector.verify import compare_minutes
-from collector.worker import telling_cause
 from shared.errors import DatabaseOutdatedError, DatabaseUnavailableError, LeadershipLostError, UsageError
 from shared.gaps import Run
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
@@ -155,16 +155,19 @@ def values(price: str) -> tuple[Decimal, ...]:
 
 def test_comparison_says_each_difference_once_with_its_minute() -> None:
     """Missing here, missing there, and other values, by name; the same number written otherwise is equal."""
-    at = [to_milliseconds(BASE) + number * MINUTE_MS for number in range(4)]
-    ours = {at[0]: values("1.50"), at[1]: values("2"), at[3]: values("3")}
+    at = [to_milliseconds(BASE) + number * MINUTE_MS for number in range(6)]
+    ours = {at[0]: values("1.50"), at[1]: values("2"), at[3]: values("3"), at[5]: values("5")}
     theirs = {at[0]: values("1.5"), at[2]: values("2"), at[3]: values("4")}
-    assert list(compare_minutes(ours, theirs)) == [
+    nonsense = {at[0]: "repaired by another row", at[4]: "missing fields", at[5]: "high below low"}
+    assert list(compare_minutes(ours, theirs, nonsense)) == [
         "2025-03-05T00:01:00Z is stored, but the exchange does not have it",
         "2025-03-05T00:02:00Z is not stored, but the exchange has it",
         (
             "2025-03-05T00:03:00Z differs: open 3 stored, 4 at the exchange, high 3 stored, 4 at the exchange, "
             "low 3 stored, 4 at the exchange, close 3 stored, 4 at the exchange"
         ),
+        "2025-03-05T00:04:00Z is not stored, and the exchange's row for it makes no sense: missing fields",
+        "2025-03-05T00:05:00Z is stored, and the exchange's row for it makes no sense: high below low",
     ]
     assert from_milliseconds(at[0]) == BASE
 

@@ -16,18 +16,9 @@ from collector.clock import ExchangeClock
 from collector.rate_limit import DEFAULT_WEIGHT_PER_MINUTE, RequestGate, pause_from_answer
 from shared.instant import utc_now
 from shared.lifecycle import Stopping
+from tests.fake_time import FakeTime
 
 NOW_MS = 1_700_000_000_000
-
-
-class FakeTime:
-    """A steady clock that only waiting moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

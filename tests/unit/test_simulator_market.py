@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shared.instant import from_milliseconds, to_milliseconds, to_text
 from simulator.candles import Question, select_rows
 from simulator.clock import ManualClock
 from simulator.faults import Faults
 from simulator.generator import Generator
+from simulator.kline import Day
 from simulator.market import Market
 from simulator.ticker import last_day, last_price
 from tests.simulated import MINUTE_MS, NOON_MS
@@ -76,6 +81,47 @@ def test_a_hole_has_no_minutes_anywhere() -> None:
     assert market.kline_at("ETHUSDT", LAST_MS, NOON_MS) is not None
     start_ms = NOON_MS - 60 * MINUTE_MS
     assert sum(len(page.indices) for page in market.published("BTCUSDT", start_ms, NOON_MS)) == 50
+
+
+class CountingSource:
+    """The generator, and which days it was asked to make."""
+
+    symbols = GENERATOR.symbols
+    days = GENERATOR.days
+
+    def __init__(self) -> None:
+        self.made: list[int] = []
+
+    def day(self, symbol: str, number: int) -> Day:
+        """The generator's day."""
+        self.made.append(number)
+        return GENERATOR.day(symbol, number)
+
+
+def test_the_days_of_a_long_hole_are_not_made() -> None:
+    """A question that begins years before its first minute is answered at once."""
+    source = CountingSource()
+    faults = Faults(["hole,start=2018-01-01T12:00Z,end=2026-01-03T18:00Z"])
+    market = Market(source, ManualClock(NOON_MS), faults)
+    start_ms = to_milliseconds(datetime(2018, 1, 1, 6, tzinfo=UTC))
+    rows = [json.loads(row)[0] for page in market.pages("BTCUSDT", start_ms, NOON_MS) for row in page.rows()]
+    assert len(rows) == 6 * 60 + (6 + 24 + 12) * 60 + 1
+    assert len(source.made) == 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90), st.sampled_from(["BTCUSDT", "ETH*", "*"]))))
+def test_holes_take_out_just_the_minutes_they_cover(bounds: list[tuple[int, int, str]]) -> None:
+    """However they overlap, end before they begin, or are another symbol's."""
+    first_ms = NOON_MS - 90 * MINUTE_MS
+
+    def at(minute: int) -> str:
+        return to_text(from_milliseconds(first_ms + minute * MINUTE_MS))
+
+    holes = [f"hole,symbol={symbol},start={at(start)},end={at(end)}" for start, end, symbol in bounds]
+    pages = market_at(NOON_MS, holes).published("BTCUSDT", first_ms, NOON_MS)
+    seen = [json.loads(row)[0] for page in pages for row in page.rows()]
+    gone = {minute for start, end, symbol in bounds if symbol != "ETH*" for minute in range(start, end)}
+    assert seen == [first_ms + minute * MINUTE_MS for minute in range(90) if minute not in gone]
 
 
 @pytest.mark.parametrize("seconds", [-90, 90])

@@ -1,0 +1,51 @@
+"""Running coroutines side by side: each ends well with a stop, within its grace, and their errors are ours to read."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+
+from shared.database.connection import translated
+from shared.errors import DatabaseUnavailableError, LeadershipLostError
+from shared.lifecycle import Stopping
+
+# SIGTERM is to be obeyed within 5 seconds; so long may a unit of work that has begun go on.
+GRACE_SECONDS = 3.0
+
+
+async def run_until(stop: asyncio.Event, jobs: Sequence[Coroutine[object, object, None]]) -> None:
+    """Run jobs to their ends; once `stop` is set, what they have begun may go on for the grace and is then cut off."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(guarded(job)) for job in jobs]
+        stopping = tasks.create_task(_until(stop))
+        late = set(running)
+        while late and not stopping.done():
+            _, waited_for = await asyncio.wait((stopping, *late), return_when=asyncio.FIRST_COMPLETED)
+            late = waited_for - {stopping}
+        if late:
+            _, late = await asyncio.wait(late, timeout=GRACE_SECONDS)
+        for task in (*late, stopping):
+            task.cancel()
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def guarded(work: Coroutine[object, object, None]) -> None:
+    """Run a task's work with the driver's errors translated; a stop that cuts a wait short ends it well."""
+    try:
+        with translated():
+            await work
+    except Stopping:
+        return
+
+
+def telling_cause(error: Exception) -> Exception:
+    """Return the error of a group that says most: one that is not simply a lost database or leadership."""
+    leaves = [error]
+    while any(isinstance(leaf, ExceptionGroup) for leaf in leaves):
+        leaves = [
+            inner for leaf in leaves for inner in (leaf.exceptions if isinstance(leaf, ExceptionGroup) else [leaf])
+        ]
+    return next(
+        (leaf for leaf in leaves if not isinstance(leaf, DatabaseUnavailableError | LeadershipLostError)), leaves[0]
+    )
