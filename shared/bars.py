@@ -1,7 +1,8 @@
 """Bars as arrays, with what every feature of them begins with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,6 +16,9 @@ def log_ratio(part: Floats, whole: Floats) -> Floats:
     """
     apart = part - whole
     return np.asarray(np.sign(apart) * np.log1p(np.abs(apart) / np.minimum(part, whole)), dtype=np.float64)
+
+
+_NO_ARRAYS = ("interval_ms", "least_share")
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,32 @@ class Bars:
     quote_volume: Floats
     trades: Floats
     taker_base_volume: Floats
+    least_share: float = 1.0
+    """What share of a window's bars must be there for its mean. All, for a reader; a model has to go on after a gap."""
 
     def __len__(self) -> int:
         return len(self.open_time)
+
+    def part(self, first: int, last: int) -> "Bars":
+        """Return the bars at the positions [first, last)."""
+        names = (field.name for field in fields(self) if field.name not in _NO_ARRAYS)
+        return replace(self, **cast("Any", {name: getattr(self, name)[first:last] for name in names}))
+
+    def on_grid(self, least_share: float) -> "Bars":
+        """Return the same bars with one for every interval, of NaN where one is missing, and that much patience.
+
+        What a missing bar takes part in itself has no value in either form.
+        """
+        if not len(self):
+            return replace(self, least_share=least_share)
+        first, step = int(self.open_time[0]), self.interval_ms
+        grid = np.arange(first, int(self.open_time[-1]) + step, step, dtype=np.int64)
+        position = (self.open_time - first) // step
+        spread = {}
+        for name in (field.name for field in fields(self) if field.name not in {"open_time", *_NO_ARRAYS}):
+            spread[name] = np.full(len(grid), np.nan)
+            spread[name][position] = getattr(self, name)
+        return replace(self, open_time=grid, least_share=least_share, **cast("Any", spread))
 
     @cached_property
     def age(self) -> Integers:

@@ -14,8 +14,10 @@ import numpy as np
 from shared.bars import Bars
 from shared.formulas import (
     against_mean,
+    bipower,
     bollinger,
     day_of_week,
+    downside_share,
     exponential_mean,
     garman_klass,
     hour,
@@ -25,15 +27,18 @@ from shared.formulas import (
     parkinson,
     percent_b,
     quotient,
+    range_volatility,
     rate_of_return,
     realised,
     rogers_satchell,
     rsi,
     share_of_sums,
+    standardised_return,
     stochastic,
     time_of_day,
     vwap,
     vwap_distance,
+    window_mean,
 )
 from shared.rolling import Floats, Integers, rolling_deviation, rolling_mean, smoothed
 
@@ -54,11 +59,6 @@ class Feature:
     reads: int
     """How many bars before a bar its value is made from; WARM_UP_BARS for a recursive one."""
     compute: Callable[[Bars], Floats | Integers]
-
-    @property
-    def is_recursive(self) -> bool:
-        """Whether the value depends, ever more faintly, on all bars of its run."""
-        return self.reads == WARM_UP_BARS
 
 
 def compute(bars: Bars, names: Sequence[str]) -> dict[str, Floats | Integers]:
@@ -182,7 +182,7 @@ _FURTHER = (
             n,
             lambda bars, n=n: realised(bars, n),  # type: ignore[misc]
         )
-        for n in (15, 60, 360, 1440)
+        for n in (5, 15, 60, 360, 1440, 4320)
     ),
     Feature(
         "downside_volatility_60",
@@ -216,13 +216,83 @@ _FURTHER = (
         59,
         lambda bars: parkinson(bars, 60),
     ),
-    Feature(
-        "garman_klass_60",
-        "√ of the mean of ½ ln(high / low)² − (2 ln 2 − 1) ln(close / open)² over 60 bars",
-        _PER_BAR,
-        "Garman and Klass, On the Estimation of Security Price Volatilities from Historical Data (1980)",
-        59,
-        lambda bars: garman_klass(bars, 60),
+    *(
+        Feature(
+            f"garman_klass_{n}",
+            f"√ of the mean of ½ ln(high / low)² − (2 ln 2 − 1) ln(close / open)² over the last {n} bars",
+            _PER_BAR,
+            "Garman and Klass, On the Estimation of Security Price Volatilities from Historical Data (1980)",
+            n - 1,
+            lambda bars, n=n: garman_klass(bars, n),  # type: ignore[misc]
+        )
+        for n in (1, 5, 15, 60, 360, 1440)
+    ),
+    *(
+        Feature(
+            f"bipower_volatility_{n}",
+            f"√ of π/2 · sum of abs(r · r before) over the last {n} bars: without the jumps",
+            f"fraction over {n} bars",
+            "Barndorff-Nielsen and Shephard, Power and Bipower Variation with Stochastic Volatility and Jumps (2004)",
+            n + 1,
+            lambda bars, n=n: bipower(bars, n),  # type: ignore[misc]
+        )
+        for n in (15, 60, 360)
+    ),
+    *(
+        Feature(
+            f"range_volatility_{n}",
+            f"ln(highest high / lowest low) / √(4 ln 2) over the last {n} bars",
+            f"fraction over {n} bars",
+            "Parkinson, The Extreme Value Method for Estimating the Variance of the Rate of Return (1980)",
+            n - 1,
+            lambda bars, n=n: range_volatility(bars, n),  # type: ignore[misc]
+        )
+        for n in (15, 60, 360, 1440)
+    ),
+    *(
+        Feature(
+            f"standardised_return_{n}",
+            f"sum of the last {n} log returns / realised volatility over them; null where nothing moved",
+            "realised volatilities",
+            "Lo and MacKinlay, Stock Market Prices Do Not Follow Random Walks (1988)",
+            n,
+            lambda bars, n=n: standardised_return(bars, n),  # type: ignore[misc]
+        )
+        for n in (5, 15, 30, 60, 180, 360, 720, 1440)
+    ),
+    *(
+        Feature(
+            f"downside_share_{n}",
+            f"sum of the squared negative ones / sum of all squares of the last {n} log returns; "
+            "null where nothing moved",
+            "0 to 1",
+            _SEMI,
+            n,
+            lambda bars, n=n: downside_share(bars, n),  # type: ignore[misc]
+        )
+        for n in (15, 60, 360)
+    ),
+    *(
+        Feature(
+            f"mean_quote_volume_{n}",
+            f"mean of the last {n} quote volumes",
+            "quote currency a bar",
+            _TAKER,
+            n - 1,
+            lambda bars, n=n: window_mean(bars, bars.quote_volume, n),  # type: ignore[misc]
+        )
+        for n in (1, 5, 15, 60, 360, 1440)
+    ),
+    *(
+        Feature(
+            f"mean_trades_{n}",
+            f"mean of the last {n} counts of trades",
+            "trades a bar",
+            _TAKER,
+            n - 1,
+            lambda bars, n=n: window_mean(bars, bars.trades, n),  # type: ignore[misc]
+        )
+        for n in (5, 15, 60, 1440)
     ),
     Feature(
         "rogers_satchell_60",

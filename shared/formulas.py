@@ -72,7 +72,39 @@ def bollinger(bars: Bars, deviations: float) -> Floats:
 def realised(bars: Bars, window: int, kept: Callable[[Floats], Floats] = lambda returns: returns) -> Floats:
     """√ of the sum of the last `window` squared log returns, of each what `kept` keeps (Andersen et al. 2003)."""
     squares = kept(bars.log_return) ** 2
-    return np.asarray(np.sqrt(rolling_sum(squares, window, bars.age)), dtype=np.float64)
+    return np.asarray(np.sqrt(window * window_mean(bars, squares, window)), dtype=np.float64)
+
+
+def window_mean(bars: Bars, values: Floats, window: int) -> Floats:
+    """Mean of a value of each bar over the last `window` bars, with the bars' own patience for missing ones."""
+    return rolling_mean(values, window, bars.age, bars.least_share)
+
+
+def bipower(bars: Bars, window: int) -> Floats:
+    """√ of π/2 sum |r| |r before| over `window` bars: volatility without jumps (Barndorff-Nielsen, Shephard 2004)."""
+    size = np.abs(bars.log_return)
+    neighbours = size * lagged(size, 1, bars.age)
+    return np.asarray(np.sqrt(np.pi / 2.0 * window * window_mean(bars, neighbours, window)), dtype=np.float64)
+
+
+def standardised_return(bars: Bars, window: int) -> Floats:
+    """Sum of `window` log returns / √ of the sum of their squares: a variance ratio's root (Lo and MacKinlay 1988)."""
+    total = window * window_mean(bars, bars.log_return, window)
+    return quotient(total, realised(bars, window))
+
+
+def downside_share(bars: Bars, window: int) -> Floats:
+    """Sum of the squared negative log returns / sum of the squared log returns (Barndorff-Nielsen et al. 2010)."""
+    squares = bars.log_return**2
+    below = np.where(bars.log_return < 0.0, squares, 0.0 * squares)
+    return quotient(window_mean(bars, below, window), window_mean(bars, squares, window))
+
+
+def range_volatility(bars: Bars, window: int) -> Floats:
+    """ln(highest high / lowest low) / √(4 ln 2): Parkinson's estimate (1980) with the window as one bar."""
+    highest = rolling_extreme(bars.high, window, bars.age, highest=True, least_share=bars.least_share)
+    lowest = rolling_extreme(bars.low, window, bars.age, highest=False, least_share=bars.least_share)
+    return np.asarray(log_ratio(highest, lowest) / np.sqrt(4.0 * np.log(2.0)))
 
 
 def jump_share(bars: Bars, window: int) -> Floats:
@@ -87,7 +119,7 @@ def jump_share(bars: Bars, window: int) -> Floats:
 def range_based(bars: Bars, window: int, variance: Floats) -> Floats:
     """√ of the mean of `variance` over the last `window` bars."""
     # Rounding can leave a variance of nothing a hair below zero.
-    return np.asarray(np.sqrt(np.maximum(rolling_mean(variance, window, bars.age), 0.0)), dtype=np.float64)
+    return np.asarray(np.sqrt(np.maximum(window_mean(bars, variance, window), 0.0)), dtype=np.float64)
 
 
 def parkinson(bars: Bars, window: int) -> Floats:

@@ -47,12 +47,22 @@ def over_windows(values: Floats, window: int, age: Integers, reduce: Callable[[F
 
 def rolling_sum(values: Floats, window: int, age: Integers) -> Floats:
     """Sum over the last `window` bars; each window is added up by itself, so nothing before it can leave a trace."""
-    return over_windows(values, window, age, lambda part: part.sum(axis=1))
+    result = _combined(values, window, np.add)
+    result[age < window - 1] = np.nan
+    return result
 
 
-def rolling_mean(values: Floats, window: int, age: Integers) -> Floats:
-    """Mean over the last `window` bars."""
-    return rolling_sum(values, window, age) / window
+def rolling_mean(values: Floats, window: int, age: Integers, least_share: float = 1.0) -> Floats:
+    """Mean over the last `window` bars; with a `least_share` below 1, over those that have a value.
+
+    So many of them must have one. Then the bars are to be given on a grid, with NaN where one is missing.
+    """
+    if least_share >= 1.0:
+        return rolling_sum(values, window, age) / window
+    there = np.isfinite(values)
+    count = _combined(there.astype(np.float64), window, np.add)
+    total = _combined(np.where(there, values, 0.0), window, np.add)
+    return np.asarray(np.where(count >= least_share * window, total / np.maximum(count, 1.0), np.nan))
 
 
 def rolling_deviation(values: Floats, window: int, age: Integers, *, sample: bool = True) -> Floats:
@@ -75,9 +85,42 @@ def rolling_lead(values: Floats, window: int, age: Integers) -> Floats:
     return over_windows(values, window, age, _lead)
 
 
-def rolling_extreme(values: Floats, window: int, age: Integers, *, highest: bool) -> Floats:
-    """Maximum or minimum over the last `window` bars."""
-    return over_windows(values, window, age, lambda part: part.max(axis=1) if highest else part.min(axis=1))
+def rolling_extreme(values: Floats, window: int, age: Integers, *, highest: bool, least_share: float = 1.0) -> Floats:
+    """Maximum or minimum over the last `window` bars; `least_share` as in `rolling_mean`."""
+    if least_share >= 1.0:
+        result = _combined(values, window, np.maximum if highest else np.minimum)
+        result[age < window - 1] = np.nan
+        return result
+    count = _combined(np.isfinite(values).astype(np.float64), window, np.add)
+    result = _combined(values, window, np.fmax if highest else np.fmin)
+    return np.asarray(np.where(count >= least_share * window, result, np.nan))
+
+
+def _combined(values: Floats, window: int, combine: np.ufunc) -> Floats:
+    """Combine the last `window` values of each bar, fewer at the beginning, by doubling: two halves make a whole.
+
+    log2(window) passes over the whole array, and each result is made of its own window's values alone.
+    """
+    block, block_bars = values, 1
+    result: Floats | None = None
+    result_bars = 0
+    while True:
+        if window & block_bars:
+            result = block.copy() if result is None else _with_before(result, block, result_bars, combine)
+            result_bars += block_bars
+        if 2 * block_bars > window:
+            break
+        block = _with_before(block, block, block_bars, combine)
+        block_bars *= 2
+    assert result is not None  # noqa: S101 - a window has at least one bar, and so at least one bit
+    return result
+
+
+def _with_before(values: Floats, others: Floats, bars: int, combine: np.ufunc) -> Floats:
+    """Combine each value with the other one so many bars before, where there is one."""
+    result = values.copy()
+    result[bars:] = combine(values[bars:], others[: max(0, len(others) - bars)])
+    return result
 
 
 def lagged(values: Floats, bars: int, age: Integers) -> Floats:

@@ -126,6 +126,25 @@ def jump_share(returns: list[float]) -> Value:
     return max(0.0, 1.0 - math.pi / 2 * count / (count - 1) * neighbours / variance)
 
 
+def bipower(returns: list[float]) -> float:
+    return math.sqrt(math.pi / 2 * math.fsum(abs(one * other) for one, other in pairwise(returns)))
+
+
+def range_volatility(rows: list[Row]) -> float:
+    highest, lowest = max(row.high for row in rows), min(row.low for row in rows)
+    return math.log(highest / lowest) / math.sqrt(4 * math.log(2))
+
+
+def standardised_return(returns: list[float]) -> Value:
+    return math.fsum(returns) / root_of_squares(returns) if any(returns) else None
+
+
+def downside_share(returns: list[float]) -> Value:
+    return ratio(
+        math.fsum(value * value for value in returns if value < 0), math.fsum(value * value for value in returns)
+    )
+
+
 def parkinson(rows: list[Row]) -> float:
     return root_of_mean([math.log(row.high / row.low) ** 2 / (4 * math.log(2)) for row in rows])
 
@@ -195,14 +214,31 @@ WINDOWED: Mapping[str, Callable[[Reference, Row], Value]] = {
     "hour": lambda reference, row: reference.opened_at(row).hour,
     "day_of_week": lambda reference, row: reference.opened_at(row).weekday(),
     "log_return_1": over_returns(1, lambda returns: returns[0]),
-    **{f"realised_volatility_{count}": over_returns(count, root_of_squares) for count in (15, 60, 360, 1440)},
+    **{f"realised_volatility_{count}": over_returns(count, root_of_squares) for count in (5, 15, 60, 360, 1440, 4320)},
     "downside_volatility_60": over_returns(
         60, lambda values: root_of_squares([value for value in values if value < 0])
     ),
     "upside_volatility_60": over_returns(60, lambda values: root_of_squares([value for value in values if value > 0])),
     "jump_share_60": over_returns(60, jump_share),
     "parkinson_60": over_rows(60, parkinson),
-    "garman_klass_60": over_rows(60, garman_klass),
+    **{f"garman_klass_{count}": over_rows(count, garman_klass) for count in (1, 5, 15, 60, 360, 1440)},
+    **{f"bipower_volatility_{count}": over_returns(count + 1, bipower) for count in (15, 60, 360)},
+    **{f"range_volatility_{count}": over_rows(count, range_volatility) for count in (15, 60, 360, 1440)},
+    **{
+        f"standardised_return_{count}": over_returns(count, standardised_return)
+        for count in (5, 15, 30, 60, 180, 360, 720, 1440)
+    },
+    **{f"downside_share_{count}": over_returns(count, downside_share) for count in (15, 60, 360)},
+    **{
+        f"mean_quote_volume_{count}": over_rows(
+            count, lambda rows: math.fsum(row.quote_volume for row in rows) / len(rows)
+        )
+        for count in (1, 5, 15, 60, 360, 1440)
+    },
+    **{
+        f"mean_trades_{count}": over_rows(count, lambda rows: math.fsum(row.trades for row in rows) / len(rows))
+        for count in (5, 15, 60, 1440)
+    },
     "rogers_satchell_60": over_rows(60, rogers_satchell),
     "bollinger_upper_20": over_rows(20, band(2)),
     "bollinger_lower_20": over_rows(20, band(-2)),

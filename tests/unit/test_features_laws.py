@@ -13,8 +13,12 @@ from tests.unit.feature_reference import Row
 
 COUNT = 150
 SHORT_MEMORY = tuple(name for name in ALL_FEATURES if warm_up_bars([name]) <= WARM_UP_BARS)
-RECURSIVE = tuple(name for name in ALL_FEATURES if FEATURES[name].is_recursive)
-WINDOWED = tuple(name for name in ALL_FEATURES if not FEATURES[name].is_recursive)
+RECURSIVE = tuple(name for name in ALL_FEATURES if FEATURES[name].reads == WARM_UP_BARS)
+WINDOWED = tuple(name for name in ALL_FEATURES if FEATURES[name].reads < WARM_UP_BARS)
+OF_AMOUNT = tuple(name for name in ALL_FEATURES if name.startswith("mean_quote_volume_"))
+OF_TRADES = tuple(name for name in ALL_FEATURES if name.startswith("mean_trades_"))
+# Of returns that are all 0 they would be 0 / 0.
+OF_STANDING_STILL = tuple(name for name in ALL_FEATURES if name.startswith(("standardised_", "downside_share_")))
 OF_VOLUME = ("vwap_60", "vwap_distance_60", "taker_share_1", "taker_share_60", "volume_ratio_60", "trades_ratio_60")
 
 seeds = st.integers(0, 2**32)
@@ -38,7 +42,7 @@ def test_values_do_not_depend_on_the_page(
 @pytest.mark.parametrize("name", ALL_FEATURES)
 def test_the_warm_up_is_what_the_first_row_needs(name: str) -> None:
     """With it the first row has its whole value; a windowed one has none with a bar less."""
-    rows = make_rows(3, 3_000)
+    rows = make_rows(3, 4_500)
     reads = warm_up_bars([name])
     whole = compute(bars_of(rows), [name])[name]
     page = compute(bars_of(rows[-reads - 1 :]), [name])[name]
@@ -96,20 +100,21 @@ def test_prices_scale_values_in_quote_currency_and_no_others(scale: float) -> No
     )
     got = compute(scaled, ALL_FEATURES)
     for name, values in compute(bars, ALL_FEATURES).items():
-        factor = scale if FEATURES[name].unit == "quote currency" else 1.0
+        factor = scale if FEATURES[name].unit.startswith("quote currency") else 1.0
         assert_same(name, got[name], values * np.float64(factor), scaled.close)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_volumes_scale_nothing(scale: float) -> None:
-    """Every feature of volume is a share, a multiple or a price."""
+    """Every feature of volume is a share, a multiple or a price, but for the amounts themselves."""
     bars = bars_of(make_rows(12, 200))
     scaled = replace(
         bars, **{name: getattr(bars, name) * scale for name in ("volume", "quote_volume", "taker_base_volume")}
     )
     got = compute(scaled, ALL_FEATURES)
     for name, values in compute(bars, ALL_FEATURES).items():
-        assert_same(name, got[name], values, bars.close)
+        factor = scale if name in OF_AMOUNT else 1.0
+        assert_same(name, got[name], values * np.float64(factor), bars.close)
 
 
 def test_a_huge_value_leaves_no_trace_once_it_has_left_the_window() -> None:
@@ -129,9 +134,9 @@ def test_a_price_that_stands_still_has_no_spread_at_all(price: float) -> None:
     flat = Row(0, price, price, price, price, 0.0, 0.0, 0.0, 0.0)
     last = {
         name: values[-1]
-        for name, values in compute(bars_of([flat._replace(number=n) for n in range(1_600)]), ALL_FEATURES).items()
+        for name, values in compute(bars_of([flat._replace(number=n) for n in range(4_400)]), ALL_FEATURES).items()
     }
-    null = {*OF_VOLUME, "jump_share_60", "bollinger_percent_b_20", "stochastic_k_14"}
+    null = {*OF_VOLUME, *OF_STANDING_STILL, "jump_share_60", "bollinger_percent_b_20", "stochastic_k_14"}
     level = {"ema_15", "sma_15", "sma_60", "bollinger_upper_20", "bollinger_lower_20"}
     clock = {"hour", "day_of_week", "time_of_day_sin", "time_of_day_cos"}
     assert {name for name, value in last.items() if np.isnan(value)} == null
@@ -177,9 +182,9 @@ def test_no_rise_or_fall_is_too_large_for_a_logarithm() -> None:
 @pytest.mark.parametrize(
     ("column", "features"),
     [
-        ("quote_volume", {"vwap_60", "vwap_distance_60"}),
+        ("quote_volume", {"vwap_60", "vwap_distance_60", *OF_AMOUNT}),
         ("taker_base_volume", {"taker_share_1", "taker_share_60"}),
-        ("trades", {"trades_ratio_60"}),
+        ("trades", {"trades_ratio_60", *OF_TRADES}),
         ("volume", set(OF_VOLUME) - {"trades_ratio_60"}),
     ],
 )

@@ -32,7 +32,7 @@ def test_default_is_what_the_contract_names() -> None:
 def test_every_feature_has_its_independent_reference() -> None:
     """A feature that nothing checks does not get in."""
     assert set(ALL_FEATURES) == {*WINDOWED, *RECURSIVE}
-    assert {name for name, feature in FEATURES.items() if feature.is_recursive} == set(RECURSIVE)
+    assert {name for name, feature in FEATURES.items() if feature.reads == WARM_UP_BARS} == set(RECURSIVE)
 
 
 @pytest.mark.parametrize("name", ALL_FEATURES)
@@ -126,7 +126,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(text: str, sentence: str) -
         (("volatility_60", "sma_15"), 60),
         (("rsi_14", "hour"), WARM_UP_BARS),
         (DEFAULT, WARM_UP_BARS),
-        (ALL_FEATURES, 1_440),
+        (ALL_FEATURES, 4_320),
     ],
 )
 def test_the_warm_up_is_that_of_the_longest_memory(names: tuple[str, ...], bars: int) -> None:

@@ -120,7 +120,9 @@ E = math.e
 def test_range_volatility_of_a_candle(name: str, candle: tuple[float, float, float, float], expected: float) -> None:
     """Sixty times the same candle (open, high, low, close) has the volatility of one."""
     prices = [np.full(60, price) for price in candle]
-    bars = Bars(np.arange(60) * MINUTE_MS, MINUTE_MS, *prices, *(np.ones(60) for _ in range(4)))
+    opened, highest, lowest, closed = prices
+    ones = np.ones(60)
+    bars = Bars(np.arange(60) * MINUTE_MS, MINUTE_MS, opened, highest, lowest, closed, ones, ones, ones, ones)
     assert compute(bars, [name])[name][-1] == pytest.approx(expected, abs=1e-15)
 
 
