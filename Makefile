@@ -2,9 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SERVICES := shared collector api simulator deploy
+SERVICES := shared collector predictor api simulator deploy
 CODE := $(SERVICES) tests benchmarks
-GROUPS := collector api simulator local
+GROUPS := install collector predictor mlflow api simulator local
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv run demo test check format bench requirements env-example clean
@@ -14,11 +14,15 @@ help: ## list the targets
 
 .venv: .venv/complete ## make the virtual environment, from requirements/development.txt
 
-.venv/complete: requirements/development.txt
+.venv/complete: requirements/install.txt requirements/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Minutebook needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	@echo "Installing Minutebook's packages into .venv, about half a minute."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/development.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/install.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/development.txt || { \
+		echo "Once more with pip, whose own settings may know another index; that takes about a minute."; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/development.txt; \
+	}
 	@touch $@
 
 run: .venv ## run everything on this machine, live from Binance

@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from api.settings import ApiSettings
 from collector.settings import CollectorSettings
+from predictor.settings import PredictorSettings
 from shared.database.settings import MigrateSettings
 from shared.settings import LoggingSettings, Settings, is_secret, variable_name
 
@@ -18,6 +19,7 @@ HEAD = """\
 SECTIONS: dict[str, type[Settings]] = {
     "The database's owner and roles: python -m shared.database": MigrateSettings,
     "Collector": CollectorSettings,
+    "Predictor": PredictorSettings,
     "API": ApiSettings,
     "Logs of every service": LoggingSettings,
 }

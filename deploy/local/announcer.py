@@ -17,6 +17,7 @@ class Announcer:
     def __init__(self, plan: Plan, client: Web, console: Console) -> None:
         self._url = base_url(plan.api_host, plan.api_port)
         self._exchange_urls = plan.exchange_urls
+        self._mlflow_url = plan.mlflow_url
         self._client = client
         self._console = console
         self._why_unreachable: str | None = None
@@ -26,6 +27,8 @@ class Announcer:
         async with asyncio.TaskGroup() as group:
             if self._exchange_urls:
                 group.create_task(self._watch_exchange(), name="exchange")
+            if self._mlflow_url:
+                group.create_task(self._announce_mlflow(), name="mlflow")
             await self._announce_api()
             await asyncio.Event().wait()
 
@@ -43,6 +46,10 @@ class Announcer:
             self._console.say(f"The first tick: {_tick_text(tick.body)}.")
         else:
             self._console.say(f"{where}. The newest tick: {_tick_text(tick.body)}. Ctrl-C stops everything.")
+
+    async def _announce_mlflow(self) -> None:
+        await self._client.until_it_answers(f"{self._mlflow_url}/health")
+        self._console.say(f"MLflow, with the models and how they did, is at {self._mlflow_url}.")
 
     async def _watch_exchange(self) -> None:
         """Say it once if no host of the exchange can be reached, and once when one can."""

@@ -3,14 +3,16 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from api.settings import ApiSettings
 from collector.settings import CollectorSettings
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.mlflow import mlflow_address, mlflow_service
+from deploy.local.ports import LOOPBACK, free_port, is_free
 from deploy.local.service import Service
+from predictor.settings import PredictorSettings
 from shared.settings import LoggingSettings
 
 Mode = Literal["run", "demo"]
@@ -18,21 +20,29 @@ Mode = Literal["run", "demo"]
 STATE = Path(".minutebook")
 DEMO_BACKFILL = "14d"
 _DEMO_SEED = "1"
+# Where MLflow is looked for by habit.
+_MLFLOW_PORT = 5000
 # The database's URL does not exist before the database; the settings that are read before it want one.
 _NOT_YET = "postgresql://localhost/minutebook"
+# Whoever goes through the environment's proxy is told that it knows nothing of this machine's ports.
+_NO_PROXY = {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
 # What the user's environment says about another installation's database is kept from the services of this one.
 _FOREIGN = ("_DATABASE_URL", "_DATABASE_URL_FILE", "_DATABASE_PASSWORD", "_DATABASE_PASSWORD_FILE")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run; `exchange_urls` is what has to be reachable for live minutes, empty when the run brings its own."""
+    """A whole run; `exchange_urls` is what has to be reachable for live minutes, empty when the run brings its own.
+
+    `mlflow_url` is where its own MLflow is, empty when the user named another.
+    """
 
     folder: Path
     layers: tuple[tuple[Service, ...], ...]
     api_host: str
     api_port: int
     exchange_urls: tuple[str, ...] = ()
+    mlflow_url: str = ""
 
 
 def make_plan(mode: Mode) -> Plan:
@@ -49,14 +59,26 @@ def make_plan(mode: Mode) -> Plan:
             if name.startswith("COLLECTOR_")
         },
     )
+    predictor = PredictorSettings.load(database_url=_NOT_YET)
     api_port = api.port or free_port()
     environment = _environment(logging)
+    folder = STATE / ("live" if mode == "run" else "demo")
+    # Simulated models stay on this machine, whatever registry the user has for others.
+    brings_mlflow = mode == "demo" or not predictor.mlflow_tracking_uri
+    mlflow_port = (_MLFLOW_PORT if is_free(LOOPBACK, _MLFLOW_PORT) else free_port()) if brings_mlflow else 0
+    mlflow_url = mlflow_address(mlflow_port) if brings_mlflow else ""
+    predictions = environment | _predictions(folder, mlflow_url)
     serving = _python("api", "api", environment=environment | {"API_PORT": str(api_port)}, role="api")
     collecting = _python("collector", "collector", "run", environment=environment | simulated, role="collector")
-    if mode == "run":
-        return Plan(STATE / "live", ((serving, collecting),), api.host, api_port, exchange_urls=collector.rest_urls)
-    exchange = _simulator(simulated["COLLECTOR_REST_URLS"], collector.symbols, environment)
-    return Plan(STATE / "demo", ((exchange, serving), (collecting,)), api.host, api_port)
+    predicting = _python("predictor", "predictor", "run", environment=predictions, role="predictor")
+    first = [serving]
+    if brings_mlflow:
+        # Nothing waits for it: the predictor asks until it answers.
+        first.append(replace(mlflow_service(folder, mlflow_port, environment), answers_at=""))
+    if mode == "demo":
+        first.append(_simulator(simulated["COLLECTOR_REST_URLS"], collector.symbols, environment))
+    exchange_urls = collector.rest_urls if mode == "run" else ()
+    return Plan(folder, (tuple(first), (collecting, predicting)), api.host, api_port, exchange_urls, mlflow_url)
 
 
 def _simulated(port: int) -> dict[str, str]:
@@ -67,10 +89,14 @@ def _simulated(port: int) -> dict[str, str]:
         "COLLECTOR_STREAM_URL": f"ws://{LOOPBACK}:{port}",
         "COLLECTOR_ARCHIVE_URL": f"http://{LOOPBACK}:{port}",
         "COLLECTOR_BACKFILL_SINCE": DEMO_BACKFILL,
-        # The collector goes through the environment's proxy, which knows nothing of this machine's ports.
-        "NO_PROXY": LOOPBACK,
-        "no_proxy": LOOPBACK,
+        **_NO_PROXY,
     }
+
+
+def _predictions(folder: Path, mlflow_url: str) -> dict[str, str]:
+    """Return the predictor's settings in a run: a registry of the run's own, if it has one, and a cache of its own."""
+    registry = {"PREDICTOR_MLFLOW_TRACKING_URI": mlflow_url, **_NO_PROXY} if mlflow_url else {}
+    return {"PREDICTOR_CACHE": str(folder / "models"), **registry}
 
 
 def _simulator(url: str, symbols: tuple[str, ...], environment: Mapping[str, str]) -> Service:

@@ -17,9 +17,14 @@ def free_port() -> int:
     """Return a port of loopback that nothing listens on now; another program may still be quicker to take it."""
     for _ in range(_ATTEMPTS):
         port = random.randint(_FIRST, _LAST)  # noqa: S311 - not a secret
-        if _bind_error(LOOPBACK, port) is None:
+        if is_free(LOOPBACK, port):
             return port
     raise PortTakenError(f"No port between {_FIRST} and {_LAST} on {LOOPBACK} seems to be free.")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether nothing listens on the port now."""
+    return _bind_error(host, port) is None
 
 
 def check_free(host: str, port: int, setting: str) -> None:

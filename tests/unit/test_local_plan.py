@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.plan import Plan, make_plan
+from deploy.local.plan import Mode, Plan, make_plan
 from deploy.local.service import Service
 from shared.errors import SettingsError
 
@@ -13,7 +13,7 @@ from shared.errors import SettingsError
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine, nor a `.env`, plays a part."""
     monkeypatch.chdir(tmp_path)
-    for name in ("API_HOST", "API_PORT", "LOG_FORMAT", "LOG_LEVEL"):
+    for name in ("API_HOST", "API_PORT", "LOG_FORMAT", "LOG_LEVEL", "PREDICTOR_MLFLOW_TRACKING_URI", "PREDICTOR_CACHE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -37,7 +37,10 @@ def test_live_run_takes_the_users_settings_as_they_are(monkeypatch: pytest.Monke
     assert (plan.api_host, plan.api_port) == ("127.0.0.1", 8123)
     assert service(plan, "collector").environment["COLLECTOR_REST_URLS"] == "https://one.example,https://two.example"
     assert service(plan, "api").environment["API_PORT"] == "8123"
-    assert [service.name for layer in plan.layers for service in layer] == ["api", "collector"]
+    assert [[service.name for service in layer] for layer in plan.layers] == [
+        ["api", "mlflow"],
+        ["collector", "predictor"],
+    ]
 
 
 def test_demo_meets_nothing_but_the_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +66,41 @@ def test_demo_meets_nothing_but_the_simulator(monkeypatch: pytest.MonkeyPatch) -
     assert collector in plan.layers[1]
 
 
+@pytest.mark.parametrize("mode", ["run", "demo"])
+def test_models_are_kept_in_the_run_s_own_mlflow(monkeypatch: pytest.MonkeyPatch, mode: Mode) -> None:
+    """Below the run's folder, and nothing waits for it to start."""
+    monkeypatch.setenv("PREDICTOR_HORIZONS", "1,60")
+    plan = make_plan(mode)
+    mlflow, predictor = service(plan, "mlflow"), service(plan, "predictor")
+    assert str(plan.folder) in "".join(mlflow.environment.values())
+    assert mlflow.answers_at == ""
+    assert mlflow.command[mlflow.command.index("--port") + 1] == plan.mlflow_url.rpartition(":")[2]
+    assert predictor.environment["PREDICTOR_MLFLOW_TRACKING_URI"] == plan.mlflow_url
+    assert predictor.environment["PREDICTOR_CACHE"] == str(plan.folder / "models")
+    assert predictor.environment["PREDICTOR_HORIZONS"] == "1,60"
+    assert predictor.environment["NO_PROXY"] == "127.0.0.1"
+    assert predictor.role == "predictor"
+
+
+def test_another_registry_is_the_user_s_choice_for_live_models_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then no MLflow is started for them; the demo's simulated models are never sent there."""
+    monkeypatch.setenv("PREDICTOR_MLFLOW_TRACKING_URI", "databricks")
+    plan = make_plan("run")
+    assert plan.mlflow_url == ""
+    assert "mlflow" not in [service.name for layer in plan.layers for service in layer]
+    assert service(plan, "predictor").environment["PREDICTOR_MLFLOW_TRACKING_URI"] == "databricks"
+    demo = make_plan("demo")
+    assert service(demo, "predictor").environment["PREDICTOR_MLFLOW_TRACKING_URI"] == demo.mlflow_url
+
+
+def test_taken_port_sends_mlflow_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs, or another program, may be on the usual one."""
+    monkeypatch.setattr("deploy.local.plan.is_free", lambda _host, _port: False)
+    url = make_plan("run").mlflow_url
+    assert url.startswith("http://127.0.0.1:")
+    assert url != "http://127.0.0.1:5000"
+
+
 @pytest.mark.parametrize("name", ["COLLECTOR_DATABASE_URL", "API_DATABASE_URL_FILE", "API_DATABASE_PASSWORD"])
 def test_no_other_installations_database_is_handed_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
@@ -84,7 +122,13 @@ def test_lines_are_for_people_unless_asked_otherwise(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("API_PORT", "eighty"), ("API_PORT", "70000"), ("COLLECTOR_SYMBOLS", ","), ("LOG_LEVEL", "loud")],
+    [
+        ("API_PORT", "eighty"),
+        ("API_PORT", "70000"),
+        ("COLLECTOR_SYMBOLS", ","),
+        ("LOG_LEVEL", "loud"),
+        ("PREDICTOR_SCHEDULE", "daily"),
+    ],
 )
 def test_malformed_setting_is_said_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -1,0 +1,1 @@
+"""Forecasts that state their uncertainty: training, one forecast a minute and horizon, and their scores."""

@@ -1,0 +1,60 @@
+"""Two ways to fit a log-linear variance: least squares of its logarithm, and the QLIKE loss of the variance itself."""
+
+import numpy as np
+
+from shared.rolling import Floats
+
+# Enough to keep a column that is constant in a short history from having any coefficient it likes.
+_RIDGE = 1e-3
+# Coefficients are drawn towards their prior as if so many rows had shown it: a short history says little of each.
+_PRIOR_ROWS = 10_000.0
+_NEWTON_STEPS = 8
+_LARGEST_EXPONENT = 30.0
+_LARGEST_WEIGHT = 50.0
+
+
+def fit_least_squares(design: Floats, target: Floats, prior: Floats) -> Floats:
+    """Return b that minimises the mean of (ln y - Xb)² and of the penalty for what is not the prior.
+
+    The first column of X is the constant, and free.
+    """
+    penalty = _penalty(design)
+    gram = design.T @ design / len(design) + np.diag(penalty)
+    return np.asarray(np.linalg.solve(gram, design.T @ np.log(target) / len(design) + penalty * prior))
+
+
+def fit_qlike(design: Floats, target: Floats, prior: Floats) -> Floats:
+    """Return b that minimises the mean of y / s² + ln s² with s² = exp(Xb), the QLIKE loss, and of the same penalty.
+
+    The loss is convex in b. Newton's steps begin at the prior, and each is halved until it gains, so that a flat start
+    cannot make it diverge.
+    """
+    penalty = _penalty(design)
+    b = prior
+    loss = _qlike(design, target, b, prior, penalty)
+    for _ in range(_NEWTON_STEPS):
+        weight = target * np.exp(-np.clip(design @ b, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
+        gradient = design.T @ (1.0 - weight) / len(design) + penalty * (b - prior)
+        curve = np.clip(weight, 1e-3, _LARGEST_WEIGHT)
+        hessian = (design * curve[:, np.newaxis]).T @ design / len(design) + np.diag(penalty + 1e-9)
+        step = np.linalg.solve(hessian, gradient)
+        scale = 1.0
+        moved = _qlike(design, target, b - step, prior, penalty)
+        while moved > loss and scale > 1e-3:
+            scale /= 2.0
+            moved = _qlike(design, target, b - scale * step, prior, penalty)
+        if loss - moved < 1e-6:
+            break
+        b, loss = b - scale * step, moved
+    return b
+
+
+def _qlike(design: Floats, target: Floats, b: Floats, prior: Floats, penalty: Floats) -> float:
+    exponent = np.clip(design @ b, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+    return float(np.mean(target * np.exp(-exponent) + exponent) + 0.5 * np.sum(penalty * (b - prior) ** 2))
+
+
+def _penalty(design: Floats) -> Floats:
+    penalty = np.full(design.shape[1], _RIDGE + _PRIOR_ROWS / len(design))
+    penalty[0] = 0.0
+    return penalty

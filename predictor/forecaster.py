@@ -1,0 +1,87 @@
+"""A champion at work: forecasts at the close of the newest minute, with what it computed before kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.distribution import distribute
+from predictor.inputs import MEMORY_MINUTES, MINUTE_MS, Minutes
+from predictor.intervals import LEVELS, WINDOW_DAYS, Calibration
+from predictor.model import DistributionModel
+from shared.bars import Bars
+from shared.errors import InputsMissingError
+from shared.instant import from_milliseconds, to_text
+
+# The conformal window, and what the first of its forecasts look back on.
+HISTORY_DAYS = WINDOW_DAYS + -(-MEMORY_MINUTES // 1440)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One forecast: a point and intervals by level in quote currency, and the deviation of the log return."""
+
+    horizon_minutes: int
+    point: float
+    intervals: Mapping[int, tuple[float, float]]
+    volatility: float
+    probability_up: float
+
+
+class Forecaster:
+    """Forecasts with one model; what it forecast extends its own copy of the track."""
+
+    def __init__(self, model: DistributionModel) -> None:
+        self._model = model
+        self._track = model.track
+        self._calibration: tuple[int, Calibration] | None = None
+
+    def forecast(self, bars: Bars) -> tuple[Distribution, ...]:
+        """Forecast at the close of the last bar, from the last HISTORY_DAYS of bars or what there is of them.
+
+        Raises InputsMissingError with a sentence why there is none. Seconds of work the first time, and at full hours;
+        a fraction of one in between.
+        """
+        if not len(bars):
+            raise InputsMissingError("No minute is in the record yet.")
+        minutes = Minutes.of(bars)
+        row = np.array([len(minutes) - 1])
+        variances = self._model.variances(minutes, row)
+        if not np.isfinite(variances).all():
+            made_at = to_text(from_milliseconds(int(minutes.open_time[-1]) + MINUTE_MS))
+            raise InputsMissingError(f"Too many of the minutes before {made_at} are missing to forecast from.")
+        calibration = self._calibrated(minutes)
+        made = distribute(minutes, row, variances, calibration)
+        return tuple(
+            Distribution(
+                horizon_minutes=horizon,
+                point=float(made.point[0, position]),
+                intervals={
+                    level: (float(made.lower[index, 0, position]), float(made.upper[index, 0, position]))
+                    for index, level in enumerate(LEVELS)
+                },
+                volatility=float(np.sqrt(variances[0, position])),
+                # The distribution is symmetric about the last price.
+                probability_up=0.5,
+            )
+            for position, horizon in enumerate(self._model.horizons_)
+        )
+
+    def _calibrated(self, minutes: Minutes) -> Calibration:
+        """The calibration for this hour: quantiles rest on scores that were there when it began."""
+        made_at = int(minutes.open_time[-1]) + MINUTE_MS
+        hour = made_at // 3_600_000
+        if self._calibration is None or self._calibration[0] != hour:
+            self._extend(minutes, hour * 3_600_000)
+            self._calibration = hour, Calibration(minutes, self._track, self._model.horizons_)
+        return self._calibration[1]
+
+    def _extend(self, minutes: Minutes, until_ms: int) -> None:
+        """Add what the model says of the minutes since the track's end, none of which it has learned from."""
+        start_ms = max(
+            self._model.trained_to_ms_, int(self._track.open_time[-1]) + MINUTE_MS if len(self._track) else 0
+        )
+        rows = np.arange(max(0, minutes.index_of(start_ms)), max(0, minutes.index_of(until_ms)), dtype=np.int64)
+        if len(rows):
+            self._track = self._track.extended(minutes.open_time[rows], self._model.variances(minutes, rows))
+        self._track = self._track.since(until_ms - (WINDOW_DAYS + 1) * 86_400_000)

@@ -1,0 +1,121 @@
+"""One symbol's forecast of each closed minute: made from the record alone, written once, or the reason why not."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import NamedTuple
+
+from predictor.champion import Champion, Champions
+from predictor.database import Database
+from predictor.forecaster import HISTORY_DAYS, Distribution
+from predictor.store import FRESH, Forecast, ForecastRow, adopt_model, insert_forecast, select_is_forecast
+from predictor.window import Base, Newest, made_at_of, select_bars, select_base, select_newest
+from shared.bars import Bars
+from shared.database.connection import Connection
+from shared.errors import InputsMissingError
+from shared.instant import DAY, to_text
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+
+class Verdict(NamedTuple):
+    """Whether the newest minute has its forecast: `reason` says why not, None when it has."""
+
+    made_at: datetime | None
+    reason: str | None
+    is_new: bool = False
+
+
+class SymbolForecaster:
+    """Forecasts each minute of one symbol as it closes."""
+
+    def __init__(self, symbol: str, database: Database, champions: Champions, why_no_model: Callable[[], str]) -> None:
+        self._symbol = symbol
+        self._why_no_model = why_no_model
+        self._database = database
+        self._champions = champions
+        self._settled: tuple[datetime, Champion] | None = None
+        self._verdict = Verdict(None, None)
+
+    async def look(self) -> Verdict:
+        """Forecast the newest minute if that is still to be done; raises DatabaseUnavailableError."""
+
+        async def select(connection: Connection) -> Newest:
+            return await select_newest(connection, self._symbol)
+
+        newest = await self._database.read(select)
+        if newest.made_at is None:
+            return Verdict(None, f"The record has no minute of {self._symbol} yet.")
+        if newest.now >= newest.made_at + FRESH:
+            closed = to_text(newest.made_at)
+            return Verdict(None, f"The newest minute of {self._symbol} closed at {closed}; the next ones are missing.")
+        champion = self._champions.get(self._symbol)
+        if champion is None:
+            return Verdict(None, self._why_no_model())
+        if self._settled == (newest.made_at, champion):
+            return self._verdict._replace(is_new=False)
+        self._verdict = await self._forecast(newest.made_at, champion)
+        self._settled = (newest.made_at, champion)
+        return self._verdict
+
+    async def _forecast(self, made_at: datetime, champion: Champion) -> Verdict:
+        bars, base = await self._read(made_at)
+        if base is None:
+            return Verdict(None, f"The minute that closed at {to_text(made_at)} is not in the record.")
+        try:
+            distributions = await asyncio.to_thread(champion.forecaster.forecast, bars)
+        except InputsMissingError as error:
+            return Verdict(None, str(error))
+        except Exception:
+            # The record is still scored, and another model may do better.
+            log.exception("forecast_failed", symbol=self._symbol, made_at=to_text(made_at))
+            return Verdict(None, "The forecast failed by a fault of the program; its log says where.")
+        rows = [round_row(distribution, base.decimals) for distribution in distributions]
+        forecast = Forecast(self._symbol, made_at, base.price, champion.info.version, rows)
+        written, is_there = await self._write(forecast, champion)
+        if not is_there:
+            return Verdict(None, f"The forecast of {to_text(made_at)} came later than its targets.")
+        if written:
+            log.info("forecast_made", symbol=self._symbol, made_at=to_text(made_at), horizons=written)
+        return Verdict(made_at, None, is_new=bool(written))
+
+    async def _read(self, made_at: datetime) -> tuple[Bars, Base | None]:
+        async def select(connection: Connection) -> tuple[Bars, Base | None]:
+            bars = await select_bars(connection, self._symbol, made_at - HISTORY_DAYS * DAY, made_at)
+            return bars, await select_base(connection, self._symbol, made_at)
+
+        bars, base = await self._database.read(select)
+        return bars, base if len(bars) and made_at_of(bars) == made_at else None
+
+    async def _write(self, forecast: Forecast, champion: Champion) -> tuple[list[int], bool]:
+        async def insert(connection: Connection) -> tuple[list[int], bool]:
+            await adopt_model(connection, champion.info)
+            written = await insert_forecast(connection, forecast)
+            return written, bool(written) or await select_is_forecast(connection, self._symbol, forecast.made_at)
+
+        return await self._database.write(insert)
+
+
+def round_row(distribution: Distribution, decimals: int) -> ForecastRow:
+    """Write a distribution's prices with as many decimals as the symbol's; rounding keeps intervals nested."""
+    unit = Decimal(1).scaleb(-decimals)
+
+    def price(value: float) -> Decimal:
+        # The least price there is, rather than none, where an interval of a very cheap coin rounds to 0.
+        return max(unit, Decimal(value).quantize(unit, ROUND_HALF_EVEN))
+
+    intervals = distribution.intervals
+    return ForecastRow(
+        horizon_minutes=distribution.horizon_minutes,
+        point=price(distribution.point),
+        lower_50=price(intervals[50][0]),
+        upper_50=price(intervals[50][1]),
+        lower_80=price(intervals[80][0]),
+        upper_80=price(intervals[80][1]),
+        lower_95=price(intervals[95][0]),
+        upper_95=price(intervals[95][1]),
+        volatility=distribution.volatility,
+        probability_up=distribution.probability_up,
+    )

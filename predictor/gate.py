@@ -1,0 +1,60 @@
+"""The gate: which of two models is to serve, by a rule that is written down, on days that neither has seen.
+
+The rule: on the days held out, every five minutes and with the same calibration, the challenger's mean ratio to the
+champion, over horizons and over QLIKE and the interval scores at 80 and 95 %, must be below 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from predictor.inputs import MINUTE_MS, Minutes
+from predictor.intervals import LEVELS, Calibration
+from predictor.model import DistributionModel
+from predictor.scores import qlike, winkler
+from shared.rolling import Floats, Integers
+
+_ROWS_MIN = 100
+
+
+class Decision(NamedTuple):
+    """Whether the challenger replaces the champion, and a sentence why."""
+
+    is_better: bool
+    reason: str
+
+
+def decide(minutes: Minutes, rows: Integers, challenger: DistributionModel, champion: DistributionModel) -> Decision:
+    """Compare two models at the minutes `rows`, both trained on earlier ones only."""
+    ours, theirs = challenger.variances(minutes, rows), champion.variances(minutes, rows)
+    seen = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
+    if seen.sum() < _ROWS_MIN:
+        return Decision(is_better=False, reason="Too few minutes of the last days are there to compare the models on.")
+    rows, ours, theirs = rows[seen], ours[seen], theirs[seen]
+    open_time = minutes.open_time[rows]
+    before = champion.track.until(int(open_time[0]))
+    calibration = Calibration(minutes, before if len(before) else challenger.track, champion.horizons_)
+    ratio = float(np.mean(_scores(minutes, rows, ours, calibration) / _scores(minutes, rows, theirs, calibration)))
+    days = (int(open_time[-1]) - int(open_time[0]) + 5 * MINUTE_MS) / 86_400_000
+    compared = f"over the last {days:.1f} days, held out, its mean score is {ratio:.4f} of the champion's"
+    if ratio < 1.0:
+        return Decision(is_better=True, reason=f"The challenger replaces the champion: {compared}.")
+    return Decision(
+        is_better=False, reason=f"The champion stays: {compared.replace('its', 'the challenger' + chr(39) + 's')}."
+    )
+
+
+def _scores(minutes: Minutes, rows: Integers, variances: Floats, calibration: Calibration) -> Floats:
+    """Mean QLIKE and interval scores of each horizon, of shape (3, horizons)."""
+    # What is known when the days begin will do for the comparison, and is quick.
+    quantiles = calibration.quantiles(minutes.open_time[rows], variances, as_of_ms=int(minutes.open_time[rows[0]]))
+    scores = []
+    for position, horizon in enumerate(calibration.horizons):
+        actual = minutes.log_return(horizon)[rows]
+        deviation = np.sqrt(variances[:, position])
+        row = [np.nanmean(qlike(minutes.realised_variance(horizon)[rows], variances[:, position]))]
+        for level in (80, 95):
+            reach = quantiles[LEVELS.index(level), :, position] * deviation
+            row.append(np.nanmean(winkler(actual, -reach, reach, level)))
+        scores.append(row)
+    return np.asarray(scores).T

@@ -1,0 +1,188 @@
+"""What the model sees at the close of a minute: features of the record as logarithms, and the minute of the week.
+
+Everything comes from `shared.features`, but a window may lack up to half of its minutes, and is then the mean over
+those that are there: a model that waited until a whole day is without a gap would be silent for a day after each. No
+return spans a missing minute.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from shared.bars import Bars
+from shared.features import compute
+from shared.rolling import Floats, Integers, rolling_mean, rolling_sum, run_ages
+
+MINUTE_MS = 60_000
+WEEK_MINUTES = 10_080
+LEAST_SHARE = 0.5
+DAY_AHEAD = 720
+# 1970-01-01 was a Thursday; the week begins on Monday.
+_FIRST_MINUTE = 3 * 1440
+_VARIANCE_FLOOR = 1e-12
+_AMOUNT_FLOOR = 1.0
+_COUNT_FLOOR = 1e-2
+_SQUARE_FLOOR = 1e-3
+
+Kind = Literal["variance", "activity", "shape"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A column of the model: the feature it is made of, how, and which season its window has."""
+
+    feature: str
+    window: int
+    kind: Kind
+    transform: Callable[[Floats, int], Floats]
+
+
+def _log_variance(values: Floats, window: int) -> Floats:
+    """Ln of the variance a minute, from a volatility over `window` minutes."""
+    return np.log(np.maximum(values**2 / window, _VARIANCE_FLOOR))
+
+
+def _log_variance_a_bar(values: Floats, _: int) -> Floats:
+    return np.log(np.maximum(values**2, _VARIANCE_FLOOR))
+
+
+def _log_amount(values: Floats, _: int) -> Floats:
+    return np.log(np.maximum(values, _AMOUNT_FLOOR))
+
+
+def _log_count(values: Floats, _: int) -> Floats:
+    return np.log(np.maximum(values, _COUNT_FLOOR))
+
+
+def _log_square(values: Floats, _: int) -> Floats:
+    return np.log(np.maximum(np.nan_to_num(values) ** 2, _SQUARE_FLOOR))
+
+
+def _centred_share(values: Floats, _: int) -> Floats:
+    return np.nan_to_num(values, nan=0.5) - 0.5
+
+
+def _of(name: str, windows: tuple[int, ...], kind: Kind, transform: Callable[[Floats, int], Floats]) -> list[Input]:
+    return [Input(f"{name}_{window}", window, kind, transform) for window in windows]
+
+
+INPUTS: Mapping[str, Input] = {
+    column.feature: column
+    for column in (
+        *_of("realised_volatility", (5, 15, 60, 360, 1440, 4320), "variance", _log_variance),
+        *_of("garman_klass", (1, 5, 15, 60, 360, 1440), "variance", _log_variance_a_bar),
+        *_of("bipower_volatility", (15, 60, 360), "variance", _log_variance),
+        *_of("mean_quote_volume", (1, 5, 15, 60, 360, 1440), "activity", _log_amount),
+        *_of("mean_trades", (5, 15, 60, 1440), "activity", _log_count),
+        *_of("range_volatility", (15, 60, 360, 1440), "variance", _log_variance),
+        *_of("standardised_return", (5, 15, 30, 60, 180, 360, 720, 1440), "shape", _log_square),
+        *_of("downside_share", (15, 60, 360), "shape", _centred_share),
+    )
+}
+# What a plain log-HAR reads (Corsi 2009): all that a short history can be trusted with.
+PLAIN = tuple(f"realised_volatility_{window}" for window in (15, 60, 360, 1440))
+MINUTE_OF_WEEK = "minute_of_week"
+COLUMNS = (*INPUTS, MINUTE_OF_WEEK)
+# How many minutes before a forecast its inputs look back on.
+MEMORY_MINUTES = max(column.window for column in INPUTS.values()) + 1
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """The record's minutes on a grid without holes, NaN where one is missing, and what forecasts are held against."""
+
+    bars: Bars
+
+    @classmethod
+    def of(cls, bars: Bars) -> "Minutes":
+        """Lay one-minute bars out on the grid; raises ValueError for other bars."""
+        if bars.interval_ms != MINUTE_MS:
+            raise ValueError("the model reads bars of one minute")
+        return cls(bars.on_grid(LEAST_SHARE))
+
+    def __len__(self) -> int:
+        return len(self.bars)
+
+    @property
+    def open_time(self) -> Integers:
+        """Open of each minute, ms since 1970."""
+        return self.bars.open_time
+
+    @cached_property
+    def is_there(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Whether the minute is in the record."""
+        return np.isfinite(self.bars.close)
+
+    @cached_property
+    def minute_of_week(self) -> Integers:
+        """0 for Monday 00:00 UTC."""
+        return (self.open_time // MINUTE_MS + _FIRST_MINUTE) % WEEK_MINUTES
+
+    def index_of(self, time_ms: int) -> int:
+        """The position of the minute that opens at `time_ms`, which may lie outside."""
+        return int((time_ms - int(self.open_time[0])) // MINUTE_MS) if len(self) else 0
+
+    def realised_variance(self, horizon: int) -> Floats:
+        """Sum of the squared log returns of the `horizon` minutes after each one; NaN where one of them is missing."""
+        return self._kept(("realised variance", horizon), lambda: self._ahead(self.bars.log_return**2, horizon))
+
+    def log_return(self, horizon: int) -> Floats:
+        """ln(close `horizon` minutes later / close); NaN where a minute between is missing."""
+        return self._kept(("log return", horizon), lambda: self._ahead(self.bars.log_return, horizon))
+
+    def relative_to_day(self, name: str, values: Callable[[], Floats]) -> Floats:
+        """Each minute's value over the mean of the day around it, which takes what is calm and what is wild alike.
+
+        That day reaches DAY_AHEAD minutes past the minute.
+        """
+        return self._kept(("relative", name), lambda: self._relative(values()))
+
+    def _relative(self, values: Floats) -> Floats:
+        trailing = rolling_mean(values, 2 * DAY_AHEAD, self.bars.age, self.bars.least_share)
+        around = np.full(len(values), np.nan)
+        around[:-DAY_AHEAD] = trailing[DAY_AHEAD:]
+        return np.asarray(np.divide(values, around, out=np.full(len(values), np.nan), where=around > 0))
+
+    def inputs(self, rows: Integers, names: tuple[str, ...]) -> Floats:
+        """The named columns at `rows`, of shape (rows, names), NaN where there is none."""
+        columns = np.empty((len(rows), len(names)))
+        for position, name in enumerate(names):
+            columns[:, position] = self._column(name)[rows]
+        return columns
+
+    def _column(self, name: str) -> Floats:
+        if name == MINUTE_OF_WEEK:
+            return self.minute_of_week.astype(np.float64)
+        return self._kept(("column", name), lambda: self._compute(name))
+
+    def _compute(self, name: str) -> Floats:
+        column = INPUTS[name]
+        values = np.asarray(compute(self.bars, [name])[name], dtype=np.float64)
+        kept = column.transform(values, column.window)
+        # A value that nothing moving leaves open has its transform's own; one that lacks its minutes has none.
+        there = self._kept(
+            ("share", column.window),
+            lambda: rolling_mean(self.is_there.astype(np.float64), column.window, self.bars.age),
+        )
+        kept[~(there >= LEAST_SHARE)] = np.nan
+        return kept.astype(np.float32)
+
+    def _kept(self, key: tuple[str, str | int], make: Callable[[], Floats]) -> Floats:
+        """Compute an array once: a walk through years asks for each again and again."""
+        if key not in self._arrays:
+            self._arrays[key] = make()
+        return self._arrays[key]
+
+    @cached_property
+    def _arrays(self) -> dict[tuple[str, str | int], Floats]:
+        return {}
+
+    def _ahead(self, values: Floats, horizon: int) -> Floats:
+        result = np.full(len(values), np.nan)
+        if len(values) > horizon:
+            age = run_ages(self.open_time, MINUTE_MS)
+            result[:-horizon] = rolling_sum(values, horizon, age)[horizon:]
+        return result

@@ -1,0 +1,106 @@
+"""Intervals by conformal calibration: how far returns really went, in forecast deviations, over the last four weeks.
+
+Split conformal prediction (Vovk et al. 2005) with the absolute return over the forecast deviation as its score. The
+window moves on between trainings. Quiet and wild hours differ in their tails, so that scores are ranked by the forecast
+deviation too, and a forecast takes the quantiles of those like it, drawn towards everyone's (Mondrian conformal,
+smoothed). Scores are taken from forecasts made at the same minute modulo five, which are alike.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import t as student
+
+from predictor.inputs import MINUTE_MS, Minutes
+from predictor.track import Track
+from shared.rolling import Floats, Integers
+
+LEVELS = (50, 80, 95)
+WINDOW_DAYS = 28
+_WINDOW_MS = WINDOW_DAYS * 86_400_000
+# Quantiles are taken anew at full four hours; in between they hardly move.
+_ANEW_MS = 4 * 3_600_000
+_PHASES = 5
+_GROUPS_MAX = 5
+# Scores that a group needs; those whose targets overlap count as one.
+_SCORES_OF_GROUP = 900
+# How far a group's quantile is drawn towards everyone's.
+_SHRINKAGE = 0.1
+# With fewer scores, quantiles are those of Student's t with so many degrees of freedom, of unit variance.
+_SCORES_MIN = 200
+_DEGREES = 5.0
+
+
+class Calibration:
+    """The scores of a track, ready to be asked for the quantiles at any later minute."""
+
+    def __init__(self, minutes: Minutes, track: Track, horizons: Sequence[int]) -> None:
+        self.horizons = tuple(horizons)
+        first = int(minutes.open_time[0])
+        rows = (track.open_time - first) // MINUTE_MS
+        # A track may begin before the minutes that were read; those scores cannot be taken.
+        inside = (rows >= 0) & (rows < len(minutes))
+        self._open_time = track.open_time[inside]
+        self._log_deviation = np.log(track.variances[inside]) / 2.0
+        returns = np.column_stack([minutes.log_return(horizon)[rows[inside]] for horizon in self.horizons])
+        self._scores = np.abs(returns) / np.exp(self._log_deviation)
+
+    def quantiles(self, open_time: Integers, variances: Floats, as_of_ms: int | None = None) -> Floats:
+        """Return how many forecast deviations an interval reaches to each side, of shape (levels, rows, horizons).
+
+        For forecasts made at the close of the minutes at `open_time`, increasing, with those variances; only scores
+        whose targets had come by then are looked at, or by `as_of_ms` for all of them.
+        """
+        log_deviation = np.log(variances) / 2.0
+        result = np.full((len(LEVELS), *variances.shape), np.nan)
+        made_at = open_time + MINUTE_MS
+        block = made_at // _ANEW_MS if as_of_ms is None else np.full(len(made_at), as_of_ms // _ANEW_MS)
+        for phase in np.unique(made_at // MINUTE_MS % _PHASES):
+            like = self._of_phase(int(phase))
+            wanted = np.flatnonzero(made_at // MINUTE_MS % _PHASES == phase)
+            ends = np.flatnonzero(np.diff(block[wanted])) + 1
+            for rows in np.split(wanted, ends):
+                now_ms = int(block[rows[0]]) * _ANEW_MS
+                for position, horizon in enumerate(self.horizons):
+                    result[:, rows, position] = self._at(like, position, horizon, now_ms, log_deviation[rows, position])
+        return result
+
+    def _of_phase(self, phase: int) -> Integers:
+        made_at = self._open_time // MINUTE_MS + 1
+        like = np.flatnonzero(made_at % _PHASES == phase)
+        # A track that is kept at a coarser step may have hardly any of this phase.
+        return like if len(like) >= len(made_at) // (2 * _PHASES) else np.arange(len(made_at))
+
+    def _at(self, like: Integers, position: int, horizon: int, now_ms: int, log_deviation: Floats) -> Floats:
+        times = self._open_time[like]
+        # The target of a minute comes `horizon` minutes after its close.
+        last = np.searchsorted(times, now_ms - (horizon + 1) * MINUTE_MS, side="right")
+        part = like[np.searchsorted(times, now_ms - _WINDOW_MS) : last]
+        scores, states = self._scores[part, position], self._log_deviation[part, position]
+        known = np.isfinite(scores) & np.isfinite(states)
+        scores, states = scores[known], states[known]
+        if len(scores) < _SCORES_MIN:
+            return np.repeat(_students()[:, np.newaxis], len(log_deviation), axis=1)
+        everyone = _quantiles(scores)
+        step = (times[-1] - times[0]) / MINUTE_MS / max(1, len(times) - 1)
+        groups_wanted = min(_GROUPS_MAX, int(len(scores) / max(1.0, horizon / step) / _SCORES_OF_GROUP))
+        if groups_wanted < 2:
+            return np.repeat(everyone[:, np.newaxis], len(log_deviation), axis=1)
+        order = np.argsort(states, kind="stable")
+        groups = np.array_split(order, groups_wanted)
+        centres = np.array([np.median(states[group]) for group in groups])
+        by_group = np.array([_quantiles(scores[group]) for group in groups])
+        drawn = (1.0 - _SHRINKAGE) * by_group + _SHRINKAGE * everyone
+        return np.array([np.interp(log_deviation, centres, drawn[:, level]) for level in range(len(LEVELS))])
+
+
+def _quantiles(scores: Floats) -> Floats:
+    """The conformal quantiles of the levels: of n scores the ⌈level (n + 1)⌉-th."""
+    count = len(scores)
+    ranks = [min(1.0, level / 100.0 * (count + 1) / count) for level in LEVELS]
+    return np.asarray(np.quantile(scores, ranks))
+
+
+def _students() -> Floats:
+    unit = np.sqrt((_DEGREES - 2.0) / _DEGREES)
+    return np.asarray([unit * student.ppf(0.5 + level / 200.0, _DEGREES) for level in LEVELS])

@@ -1,0 +1,262 @@
+"""The model of a symbol: the variance of its log return over each horizon, from what the record shows at a minute.
+
+Log-linear in features of the last days, relative to the season of the week (a log-HAR, Corsi 2009, with ranges, jumps
+and volume), fitted by least squares and by QLIKE, of which the mean is taken; and boosted trees on what is left.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Self, cast
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
+
+from predictor.fits import fit_least_squares, fit_qlike
+from predictor.inputs import COLUMNS, INPUTS, MINUTE_MS, PLAIN, Minutes
+from predictor.seasons import activity_season, log_before, mean_after, variance_season
+from predictor.track import empty_track
+from shared.errors import TooLittleHistoryError
+from shared.features import FEATURE_VERSION
+from shared.rolling import Floats, Integers
+
+# Single minutes often do not move at all, and the logarithm of that tells nothing: below this horizon there is only
+# the QLIKE fit, and the trees are those of five minutes, which have less noise to learn from.
+SHORTEST_TREE_TARGET = 5
+# More rows than these buy little and cost time.
+_ROWS_MAX = 60_000
+_ROWS_MIN = 300
+_ROW_STEP = 5
+# Trees learn from rows that lie weeks apart; below this they would learn the weeks by heart.
+_ROWS_FOR_TREES = 15_000
+_DAY_MS = 86_400_000
+_WEEK_MS = 7 * _DAY_MS
+_LARGEST_RATIO = 12.0
+# The level is a mean over all rows, of which an eighth says as much.
+_SCALE_STEP = 8
+_STANDARD_BOUND = 8.0
+
+
+class DistributionModel(BaseEstimator):  # type: ignore[misc]
+    """One symbol's model; `predict` gives variances, and `track` what it and its predecessors forecast unseen."""
+
+    def __init__(self, horizons: Sequence[int] = (1, 5, 15, 60)) -> None:
+        self.horizons = tuple(horizons)
+
+    def fit(self, minutes: Minutes, start_ms: int, end_ms: int, before: "DistributionModel | None" = None) -> Self:
+        """Learn from the minutes of [start_ms, end_ms), targets included; nothing outside is looked at.
+
+        What trees find changes slowly: those of the model `before` are taken over for some weeks. Raises
+        TooLittleHistoryError when too few forecasts could have been made and scored there.
+        """
+        with single_threaded():
+            return self._fit(minutes, start_ms, end_ms, before)
+
+    def _fit(self, minutes: Minutes, start_ms: int, end_ms: int, before: "DistributionModel | None") -> Self:
+        self.feature_version_ = FEATURE_VERSION
+        self.horizons_ = tuple(sorted(self.horizons))
+        self.trained_from_ms_, self.trained_to_ms_ = start_ms, end_ms
+        first, last = max(0, minutes.index_of(start_ms)), min(len(minutes), minutes.index_of(end_ms))
+        self._learn_seasons(minutes, first, last)
+        rows = _training_rows(minutes, first, last)
+        values = minutes.inputs(rows, tuple(INPUTS))
+        self.columns_ = tuple(
+            name for position, name in enumerate(INPUTS) if np.isfinite(values[:, position]).mean() > 0.5
+        )
+        table = np.column_stack([values, minutes.minute_of_week[rows]])
+        whole = np.isfinite(table[:, self._positions()]).all(axis=1)
+        if whole.sum() < _ROWS_MIN:
+            raise TooLittleHistoryError(
+                f"There are only {int(whole.sum())} forecasts to learn from where {_ROWS_MIN} are needed: "
+                "the record is too short, or has too many holes."
+            )
+        rows, table = rows[whole], table[whole]
+        self.mean_, self.deviation_ = np.zeros(len(self.columns_)), np.ones(len(self.columns_))
+        raw = self._raw_design(table)
+        self.mean_ = raw.mean(axis=0)
+        spread = raw.std(axis=0)
+        self.deviation_ = np.where(spread > 1e-9, spread, 1.0)
+        self._learn_targets(minutes, rows, table, last, before)
+        self.track = empty_track(self.horizons_)
+        return self
+
+    def predict(self, X: npt.ArrayLike) -> Floats:  # noqa: N803 - the name that scikit-learn's users expect
+        """Return the variance of the log return over each horizon, of shape (rows, horizons).
+
+        `X` has the columns `predictor.inputs.COLUMNS`; a row that lacks one that the model uses has NaN.
+        """
+        table = np.asarray(X, dtype=np.float64)
+        result = np.full((len(table), len(self.horizons_)), np.nan)
+        whole = np.isfinite(table[:, self._positions()]).all(axis=1)
+        if whole.any():
+            with single_threaded():
+                result[whole] = self._variances(table[whole])
+        return result
+
+    def variances(self, minutes: Minutes, rows: Integers) -> Floats:
+        """Return what `predict` does for the minutes at `rows`; NaN also where the minute itself is missing."""
+        result = self.predict(minutes.inputs(rows, COLUMNS))
+        result[~minutes.is_there[rows]] = np.nan
+        return result
+
+    trees_trained_to_ms_: int
+
+    def is_of(self, horizons: Sequence[int]) -> bool:
+        """Whether the model forecasts just these horizons, from the features as they are computed now."""
+        return self.horizons_ == tuple(sorted(horizons)) and self.feature_version_ == FEATURE_VERSION
+
+    def _learn_seasons(self, minutes: Minutes, first: int, last: int) -> None:
+        variance, activity = variance_season(minutes, first, last), activity_season(minutes, first, last)
+        windows = sorted({column.window for column in INPUTS.values()})
+        self.before_ = {"variance": log_before(variance, windows), "activity": log_before(activity, windows)}
+        ahead = {*self.horizons_, *map(_tree_target, self.horizons_)}
+        self.after_ = {horizon: mean_after(variance, horizon) for horizon in sorted(ahead)}
+
+    def _learn_targets(
+        self, minutes: Minutes, rows: Integers, table: Floats, last: int, before: "DistributionModel | None"
+    ) -> None:
+        design = self._design(table)
+        week = table[:, -1].astype(np.int64)
+        self.coefficients_: dict[int, Floats] = {}
+        self.trees_: dict[int, HistGradientBoostingRegressor] = self._young_trees(before)
+        takes_over = bool(self.trees_)
+        self.trees_trained_to_ms_ = before.trees_trained_to_ms_ if takes_over and before else self.trained_to_ms_
+        few = np.searchsorted(rows, _thinned(minutes, rows, _SCALE_STEP))
+        plain = [0, *(1 + position for position, name in enumerate(self.columns_) if name in PLAIN)]
+        # From long to short: what a short horizon's own noise hides, that of five minutes tells.
+        for target in sorted({*self.horizons_, *map(_tree_target, self.horizons_)}, reverse=True):
+            relative = minutes.realised_variance(target)[rows] / (target * self.after_[target][week])
+            known = np.isfinite(relative) & (rows + target < last)
+            if target >= SHORTEST_TREE_TARGET:
+                known &= relative > 0
+            seen, wanted = design[known], relative[known]
+            longer = self.coefficients_.get(_tree_target(target))
+            self.coefficients_[target] = _fit_linear(seen, wanted, plain, longer)
+            if target >= SHORTEST_TREE_TARGET and not takes_over and known.sum() >= _ROWS_FOR_TREES:
+                linear = seen @ self.coefficients_[target]
+                ratio = np.clip(wanted / np.exp(linear), 1e-4, _LARGEST_RATIO)
+                self.trees_[target] = _new_trees().fit(_tree_inputs(seen, week[known], linear), ratio)
+        self.scale_ = np.ones(len(self.horizons_))
+        expected = self._unscaled(design[few], week[few])
+        for position, horizon in enumerate(self.horizons_):
+            realised = minutes.realised_variance(horizon)[rows[few]]
+            known = np.isfinite(realised) & (rows[few] + horizon < last)
+            # The level that QLIKE asks for; a ratio of sums would be that of the few wildest days.
+            self.scale_[position] = np.mean(realised[known] / expected[known, position])
+
+    def _young_trees(self, before: "DistributionModel | None") -> dict[int, HistGradientBoostingRegressor]:
+        if (
+            before is None
+            or before.columns_ != self.columns_
+            or before.horizons_ != self.horizons_
+            or self._is_tree_day(self.trained_to_ms_ - before.trees_trained_to_ms_)
+        ):
+            return {}
+        return dict(before.trees_)
+
+    def _is_tree_day(self, age_ms: int) -> bool:
+        """Whether to grow trees anew: each Sunday or so; a model that is rejected does not hurry the next."""
+        is_sunday = (self.trained_to_ms_ // _DAY_MS + 3) % 7 == 6
+        return age_ms > 3 * _WEEK_MS or (is_sunday and age_ms > _WEEK_MS // 2)
+
+    def _variances(self, table: Floats) -> Floats:
+        return self._unscaled(self._design(table), table[:, -1].astype(np.int64)) * self.scale_
+
+    def _unscaled(self, design: Floats, week: Integers) -> Floats:
+        """Variances before the level is set right: the linear forecast, what the trees add, and the season ahead."""
+        added = {
+            target: np.log(trees.predict(_tree_inputs(design, week, design @ self.coefficients_[target])))
+            for target, trees in self.trees_.items()
+        }
+        columns = [
+            np.exp(design @ self.coefficients_[horizon] + added.get(_tree_target(horizon), 0.0))
+            * horizon
+            * self.after_[horizon][week]
+            for horizon in self.horizons_
+        ]
+        return np.column_stack(columns)
+
+    def _design(self, table: Floats) -> Floats:
+        standard = (self._raw_design(table) - self.mean_) / self.deviation_
+        return np.column_stack([np.ones(len(table)), np.clip(standard, -_STANDARD_BOUND, _STANDARD_BOUND)])
+
+    def _raw_design(self, table: Floats) -> Floats:
+        """The columns used, each relative to its window's season."""
+        week = table[:, -1].astype(np.int64)
+        design = table[:, self._positions()]
+        for position, name in enumerate(self.columns_):
+            column = INPUTS[name]
+            if column.kind != "shape":
+                design[:, position] -= self.before_[column.kind][column.window][week]
+        return design
+
+    def _positions(self) -> list[int]:
+        return [COLUMNS.index(name) for name in self.columns_]
+
+
+def _tree_target(horizon: int) -> int:
+    return max(SHORTEST_TREE_TARGET, horizon)
+
+
+def _fit_linear(design: Floats, wanted: Floats, plain: Sequence[int], longer: Floats | None) -> Floats:
+    """Coefficients of ln of the relative variance: the mean of a least-squares and a QLIKE fit.
+
+    Both are drawn towards the `plain` columns' own fit. The coefficients of a `longer` horizon stand in for it and for
+    least squares where they are given: single minutes can be 0, of which there is no logarithm.
+    """
+    level = wanted.mean()
+    relative = wanted / level
+    if longer is None:
+        prior = np.zeros(design.shape[1])
+        few = design[:, plain]
+        prior[plain] = fit_least_squares(few, relative, np.zeros(len(plain)))
+        start = fit_least_squares(design, relative, prior)
+    else:
+        prior = start = longer.copy()
+    # From the mean of logarithms to the logarithm of the mean.
+    start[0] += np.log(np.mean(relative / np.exp(design @ start)))
+    prior[0] = start[0]
+    coefficients = (start + fit_qlike(design, relative, prior)) / 2.0
+    coefficients[0] += np.log(level)
+    return np.asarray(coefficients)
+
+
+def single_threaded() -> AbstractContextManager[object]:
+    """Keep to one thread: work this small gains little from a second, and waits for it where others work too."""
+    return cast("AbstractContextManager[object]", threadpool_limits(limits=1))
+
+
+def _training_rows(minutes: Minutes, first: int, last: int) -> Integers:
+    """Minutes that are there and close on the five-minute grid, thinned where they would be too many."""
+    rows = np.arange(first, last, dtype=np.int64)
+    closes = minutes.open_time[rows] // MINUTE_MS + 1
+    rows = rows[(closes % _ROW_STEP == 0) & minutes.is_there[rows]]
+    return _thinned(minutes, rows, max(1, -(-len(rows) // _ROWS_MAX)))
+
+
+def _thinned(minutes: Minutes, rows: Integers, count: int) -> Integers:
+    """Keep one row of `count`, another one each day: full hours move more than others, and must not be all or none."""
+    closes = minutes.open_time[rows] // MINUTE_MS + 1
+    return np.asarray(rows[(closes // _ROW_STEP + closes // 1440) % count == 0])
+
+
+def _new_trees() -> HistGradientBoostingRegressor:
+    return HistGradientBoostingRegressor(
+        loss="gamma",
+        max_iter=90,
+        learning_rate=0.05,
+        max_bins=63,
+        max_leaf_nodes=15,
+        min_samples_leaf=250,
+        l2_regularization=5.0,
+        max_features=0.3,
+        early_stopping=False,
+        random_state=0,
+    )
+
+
+def _tree_inputs(design: Floats, week: Integers, log_linear: Floats) -> npt.NDArray[np.float32]:
+    """The design without its constant, the minute of the day, whether it is a weekend, and the linear forecast."""
+    return np.column_stack([design[:, 1:], week % 1440, week >= 5 * 1440, log_linear]).astype(np.float32)

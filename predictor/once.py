@@ -1,0 +1,49 @@
+"""`python -m predictor forecast`: once, for a Job or a person."""
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+from predictor.champion import Champions
+from predictor.database import open_database
+from predictor.forecasting import SymbolForecaster
+from predictor.registry import Registry
+from predictor.settings import PredictorSettings
+from predictor.store import Forecast, select_forecast
+from shared.command import EXIT_OK
+from shared.instant import to_text
+
+EXIT_NONE = 2
+
+
+async def forecast_once(settings: PredictorSettings) -> int:
+    """Forecast each symbol's newest minute and print that; a symbol without a forecast is said on stderr."""
+    champions = Champions(settings, Registry(settings.registry_uri(), settings.mlflow_schema))
+    await champions.load_cached()
+    await champions.look()
+    code = EXIT_OK
+    async with open_database(settings.database_url.get_secret_value()) as database:
+        for symbol in settings.symbols:
+            why_no_model = partial(_why_no_model, symbol, champions)
+            verdict = await SymbolForecaster(symbol, database, champions, why_no_model).look()
+            if verdict.made_at is None:
+                sys.stderr.write(f"predictor: {symbol}: {verdict.reason}\n")
+                code = EXIT_NONE
+                continue
+            forecast = await database.read(partial(select_forecast, symbol=symbol, made_at=verdict.made_at))
+            if forecast is not None:
+                sys.stdout.writelines(_lines(forecast))
+    return code
+
+
+def _lines(forecast: Forecast) -> Iterator[str]:
+    made_at = to_text(forecast.made_at)
+    yield f"{forecast.symbol} at {made_at}: {forecast.base_price} (model {forecast.model_version})\n"
+    for row in forecast.rows:
+        narrow, wide = f"{row.lower_80} to {row.upper_80}", f"{row.lower_95} to {row.upper_95}"
+        yield f"  in {row.horizon_minutes:>4} min  {row.point}  80 %: {narrow}  95 %: {wide}\n"
+
+
+def _why_no_model(symbol: str, champions: Champions) -> str:
+    reason = champions.registry_reason or "the registry has none; run `python -m predictor train`."
+    return f"No model of {symbol} is there: {reason}"

@@ -1,0 +1,136 @@
+"""Scores forecasts whose targets have come, where every minute up to them is there, and again what was corrected.
+
+Set by set, in Postgres: the winner of two predictors scores, the other finds nothing left. A forecast whose target
+spans a missing minute stays due until that minute comes. A score is a function of the ticks as they are now, so a
+correction is a score that has come out differently.
+"""
+
+import sys
+from functools import partial
+
+from predictor.database import open_database
+from predictor.settings import PredictorSettings
+from shared.command import EXIT_OK
+from shared.database.connection import Connection
+
+# Everything since the last time, which may be long ago.
+_SCORE_SECONDS = 120.0
+
+
+async def score_due(connection: Connection, symbol: str) -> int:
+    """Write the scores that are missing or have changed, and return how many; to be called in a transaction."""
+    # One at a time, so that two do not wait for each other's rows.
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('minutebook forecast_scores ' || $1, 0))", symbol
+    )
+    rows = await connection.fetch(
+        """
+        WITH wanted AS (
+            SELECT made_at, horizon_minutes
+            FROM forecasts_due
+            WHERE symbol = $1
+              AND target_time <= exchange_now()
+            UNION
+            -- Corrections that may have come since the last look; one is committed some time after it is dated.
+            SELECT forecasts.made_at, forecasts.horizon_minutes
+            FROM ticks
+            JOIN forecasts
+              ON forecasts.symbol = $1
+             AND forecasts.made_at <= ticks.minute + interval '1 minute'
+             AND forecasts.made_at > ticks.minute - interval '1 day'
+             AND forecasts.target_time > ticks.minute
+            WHERE ticks.symbol = $1
+              AND ticks.corrected_at > coalesce(
+                      (
+                          SELECT scored_at
+                          FROM forecast_scores
+                          WHERE symbol = $1
+                          ORDER BY made_at DESC
+                          LIMIT 1
+                      ),
+                      '-infinity'
+                  ) - interval '1 hour'
+        ),
+        outcome AS (
+            SELECT forecasts.*, path.actual_price, path.realised_variance
+            FROM wanted
+            JOIN forecasts USING (made_at, horizon_minutes)
+            CROSS JOIN LATERAL (
+                SELECT max(close) FILTER (WHERE minute = target_time - interval '1 minute') AS actual_price,
+                       sum(ln(close::float8 / previous_close::float8) ^ 2) AS realised_variance
+                FROM (
+                    SELECT minute, close, lag(close) OVER (ORDER BY minute) AS previous_close
+                    FROM ticks
+                    WHERE symbol = $1
+                      AND minute >= made_at - interval '1 minute'
+                      AND minute < target_time
+                ) AS step
+                -- The minute that the forecast was made from, and every one up to its target.
+                HAVING count(*) = horizon_minutes + 1
+            ) AS path
+            WHERE forecasts.symbol = $1
+        ),
+        written AS (
+            INSERT INTO forecast_scores AS score (
+                symbol, made_at, horizon_minutes, target_time, actual_price, realised_variance, absolute_error,
+                naive_absolute_error, covered_50, covered_80, covered_95, winkler_50, winkler_80, winkler_95, pinball,
+                qlike
+            )
+            SELECT symbol, made_at, horizon_minutes, target_time, actual_price, realised_variance,
+                   abs(actual_price - point),
+                   abs(actual_price - base_price),
+                   actual_price BETWEEN lower_50 AND upper_50,
+                   actual_price BETWEEN lower_80 AND upper_80,
+                   actual_price BETWEEN lower_95 AND upper_95,
+                   -- Gneiting and Raftery (2007): the width, and 2 / alpha times what the price lies outside.
+                   upper_50 - lower_50 + 4 * greatest(lower_50 - actual_price, actual_price - upper_50, 0),
+                   upper_80 - lower_80 + 10 * greatest(lower_80 - actual_price, actual_price - upper_80, 0),
+                   upper_95 - lower_95 + 40 * greatest(lower_95 - actual_price, actual_price - upper_95, 0),
+                   (
+                       SELECT avg(greatest(share * (actual_price - quantile), (share - 1) * (actual_price - quantile)))
+                       FROM (
+                           VALUES (0.025, lower_95), (0.1, lower_80), (0.25, lower_50), (0.5, point),
+                                  (0.75, upper_50), (0.9, upper_80), (0.975, upper_95)
+                       ) AS quantiles (share, quantile)
+                   ),
+                   -- Patton (2011): x - ln x - 1 of the realised variance over the forecast one.
+                   CASE
+                       WHEN realised_variance > 0
+                       THEN realised_variance / volatility ^ 2 - ln(realised_variance / volatility ^ 2) - 1
+                   END
+            FROM outcome
+            ORDER BY made_at, horizon_minutes
+            ON CONFLICT (symbol, made_at, horizon_minutes) DO UPDATE
+            SET actual_price = excluded.actual_price, realised_variance = excluded.realised_variance,
+                absolute_error = excluded.absolute_error, naive_absolute_error = excluded.naive_absolute_error,
+                covered_50 = excluded.covered_50, covered_80 = excluded.covered_80, covered_95 = excluded.covered_95,
+                winkler_50 = excluded.winkler_50, winkler_80 = excluded.winkler_80, winkler_95 = excluded.winkler_95,
+                pinball = excluded.pinball, qlike = excluded.qlike, rescored_at = now()
+            WHERE (score.actual_price, score.realised_variance)
+               IS DISTINCT FROM (excluded.actual_price, excluded.realised_variance)
+            RETURNING made_at
+        ),
+        done AS (
+            DELETE FROM forecasts_due
+            USING outcome
+            WHERE forecasts_due.symbol = $1
+              AND forecasts_due.target_time = outcome.target_time
+              AND forecasts_due.made_at = outcome.made_at
+              AND forecasts_due.horizon_minutes = outcome.horizon_minutes
+        )
+        SELECT count(*) AS scored
+        FROM written
+        """,
+        symbol,
+    )
+    scored: int = rows[0]["scored"]
+    return scored
+
+
+async def score_once(settings: PredictorSettings) -> int:
+    """Score what came due and was corrected, and print how many scores were written."""
+    async with open_database(settings.database_url.get_secret_value()) as database:
+        for symbol in settings.symbols:
+            scored = await database.write(partial(score_due, symbol=symbol), _SCORE_SECONDS)
+            sys.stdout.write(f"{symbol}: {scored} forecasts scored\n")
+    return EXIT_OK

@@ -1,0 +1,34 @@
+"""When the first training may begin: once the record is filled."""
+
+from datetime import timedelta
+
+from predictor.trainer import select_is_filled
+from shared.instant import DAY, MINUTE
+from tests.collecting import connected
+from tests.integration.predictor_record import NOON, SYMBOL, prices, set_exchange_time, store_minutes
+from tests.postgres import Database
+
+DECLARE = "INSERT INTO collected_symbols (symbol, position, since) VALUES ($1, 0, $2)"
+ABSENT = (
+    "INSERT INTO absences (symbol, start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at)"
+    " VALUES ($1, $2, $3, $3, $3, 1, $3)"
+)
+
+
+async def test_record_is_filled_once_nearly_all_of_it_is_there_that_can_be_had(database: Database) -> None:
+    """What the exchange lacks is not waited for, nor a few stray minutes, nor the newest."""
+    async with connected(database.owner_url) as owner:
+
+        async def is_filled() -> bool:
+            return await select_is_filled(owner, SYMBOL)
+
+        assert not await is_filled()
+        await set_exchange_time(owner, NOON)
+        await owner.execute(DECLARE, SYMBOL, NOON - DAY)
+        assert not await is_filled()
+        await store_minutes(owner, NOON - timedelta(hours=12), prices(720 - 10))
+        assert not await is_filled()
+        await store_minutes(owner, NOON - DAY, prices(600))
+        assert not await is_filled()
+        await owner.execute(ABSENT, SYMBOL, NOON - DAY + 600 * MINUTE, NOON - DAY + 710 * MINUTE)
+        assert await is_filled()

@@ -1,0 +1,42 @@
+"""A forecast's prices as they are written."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictor.forecaster import Distribution
+from predictor.forecasting import round_row
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (60_000.126, 2, "60000.13"),
+        (60_000.1, 2, "60000.10"),
+        (0.000012345678, 8, "0.00001235"),
+        (3e-10, 8, "1E-8"),
+        (60_000.5, 0, "60000"),
+    ],
+)
+def test_prices_have_the_symbol_s_decimals(value: float, decimals: int, text: str) -> None:
+    """And are never 0."""
+    intervals = dict.fromkeys((50, 80, 95), (value, value))
+    assert round_row(Distribution(5, value, intervals, 0.01, 0.5), decimals).point == Decimal(text)
+
+
+@given(
+    price=st.floats(1e-6, 1e7),
+    steps=st.lists(st.floats(0, 0.2), min_size=6, max_size=6),
+    decimals=st.integers(0, 8),
+)
+def test_rounding_keeps_intervals_nested(price: float, steps: list[float], decimals: int) -> None:
+    """As the database demands."""
+    lower, upper = [price], [price]
+    for down, up in zip(steps[:3], steps[3:], strict=True):
+        lower.append(lower[-1] * (1 - down))
+        upper.append(upper[-1] * (1 + up))
+    intervals = {level: (lower[index], upper[index]) for index, level in enumerate((50, 80, 95), 1)}
+    row = round_row(Distribution(5, price, intervals, 0.01, 0.5), decimals)
+    assert 0 < row.lower_95 <= row.lower_80 <= row.lower_50 <= row.point <= row.upper_50 <= row.upper_80 <= row.upper_95

@@ -1,0 +1,92 @@
+"""A model's file: the same numbers come out, and nothing else is let in."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import FunctionTransformer
+
+from predictor.inputs import COLUMNS, Minutes
+from predictor.model import DistributionModel
+from predictor.model_file import TRUSTED_TYPES, load_model
+from predictor.track import Track
+from shared.errors import ModelUnusableError
+from tests.models import walk
+
+
+@pytest.fixture(scope="module")
+def minutes() -> Minutes:
+    """Enough of them for a model to have trees."""
+    return Minutes.of(walk(57))
+
+
+@pytest.fixture(scope="module")
+def model(minutes: Minutes) -> DistributionModel:
+    """One with trees and a track."""
+    times = minutes.open_time
+    fitted = DistributionModel((1, 5)).fit(minutes, int(times[0]), int(times[-1]))
+    assert fitted.trees_
+    rows = np.arange(len(times) - 500, len(times))
+    fitted.track = Track(times[rows], fitted.variances(minutes, rows))
+    return fitted
+
+
+@pytest.fixture(scope="module")
+def content(model: DistributionModel) -> bytes:
+    """Its file."""
+    stored: bytes = skops.io.dumps(model)
+    return stored
+
+
+def test_loaded_model_gives_the_same_numbers(model: DistributionModel, content: bytes, minutes: Minutes) -> None:
+    """To the last bit, with its track."""
+    loaded = load_model(content)
+    inputs = minutes.inputs(np.arange(10_000, 12_000), COLUMNS)
+    assert np.array_equal(loaded.predict(inputs), model.predict(inputs), equal_nan=True)
+    assert np.array_equal(loaded.track.variances, model.track.variances, equal_nan=True)
+    assert np.array_equal(loaded.track.open_time, model.track.open_time)
+    assert (loaded.horizons_, loaded.columns_) == (model.horizons_, model.columns_)
+
+
+def test_types_named_are_just_those_needed(content: bytes) -> None:
+    """A type more would be a way in, a type less a model that cannot be read."""
+    assert set(skops.io.get_untrusted_types(data=content)) == set(TRUSTED_TYPES)
+
+
+def test_nothing_in_the_file_is_a_pickle(content: bytes) -> None:
+    """A scheme in JSON, and arrays that NumPy reads without its own pickles."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+        assert {name.rpartition(".")[2] for name in names} == {"json", "npy"}
+        for name in names:
+            if name.endswith(".npy"):
+                np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut short", "not a file of skops", "a byte changed"])
+def test_damaged_file_is_refused(content: bytes, damage: str) -> None:
+    """With one sentence that says what to do."""
+    middle = len(content) // 2
+    damaged = {
+        "empty": b"",
+        "cut short": content[:middle],
+        "not a file of skops": b"<html>" + content[6:1000],
+        "a byte changed": content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :],
+    }[damage]
+    with pytest.raises(ModelUnusableError, match=r"cannot be read .*: train another one\.$"):
+        load_model(damaged)
+
+
+def test_file_of_another_type_is_refused() -> None:
+    """Even of one that is harmless."""
+    with pytest.raises(ModelUnusableError, match="is a LinearRegression and makes no forecasts"):
+        load_model(skops.io.dumps(LinearRegression()))
+
+
+def test_file_that_would_call_code_is_refused() -> None:
+    """What is not named is not made, let alone called."""
+    with pytest.raises(ModelUnusableError, match="UntrustedTypesFoundException"):
+        load_model(skops.io.dumps(FunctionTransformer(print)))

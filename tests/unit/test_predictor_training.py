@@ -1,0 +1,108 @@
+"""Trainings: the first one, the line of champions, the gate, and what a forecaster makes of it."""
+
+import numpy as np
+import pytest
+
+from predictor.evaluation import Evaluation
+from predictor.forecaster import Forecaster
+from predictor.training import Training, train
+from shared.bars import Bars
+from shared.errors import InputsMissingError, TooLittleHistoryError
+from tests.models import walk
+
+HORIZONS = (1, 15)
+
+
+@pytest.fixture(scope="module")
+def bars() -> Bars:
+    """Two weeks and a day, as the demo has them."""
+    return walk(15)
+
+
+@pytest.fixture(scope="module")
+def first(bars: Bars) -> Training:
+    """The first training, without a champion, a day before the end."""
+    return train(bars.part(0, 14 * 1440), HORIZONS, None)
+
+
+def test_first_model_comes_with_a_track_to_calibrate_on(bars: Bars, first: Training) -> None:
+    """What it and those before it would have forecast, none of which they had seen."""
+    assert first.is_better
+    track = first.model.track
+    assert len(track) > 5 * 1440
+    assert track.open_time[-1] == bars.open_time[14 * 1440 - 1]
+    assert (np.diff(track.open_time) == 60_000).all()
+    assert np.isfinite(track.variances).mean() > 0.99
+
+
+def test_evaluation_has_every_horizon_beside_the_references(first: Training) -> None:
+    """Over forecasts whose targets had come."""
+    evaluation: Evaluation = first.evaluation
+    assert [score.horizon_minutes for score in evaluation.scores] == list(HORIZONS)
+    for score in evaluation.scores:
+        assert score.n > 500
+        assert score.relative_mae == 1.0
+        assert score.coverage[80] == pytest.approx(0.8, abs=0.08)
+        assert score.qlike_ratio < 1.1
+    metrics = evaluation.metrics()
+    assert metrics["coverage_80.h15"] == evaluation.scores[1].coverage[80]
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_challenger_is_held_against_the_champion_on_days_that_neither_saw(bars: Bars, first: Training) -> None:
+    """And the reason says by how much; the track goes on from what was served."""
+    second = train(bars, HORIZONS, first.model)
+    assert "held out" in second.reason
+    assert second.is_better == second.reason.startswith("The challenger replaces")
+    assert second.trained_to.timestamp() < bars.open_time[-1] / 1000 - 86_400
+    seen = np.isin(second.model.track.open_time, first.model.track.open_time)
+    same = np.isin(first.model.track.open_time, second.model.track.open_time)
+    np.testing.assert_array_equal(second.model.track.variances[seen], first.model.track.variances[same])
+
+
+def test_champion_of_other_horizons_does_not_count(bars: Bars, first: Training) -> None:
+    """What it forecast cannot be compared."""
+    other = train(bars, (5,), first.model)
+    assert other.model.horizons_ == (5,)
+
+
+def test_same_data_has_the_same_digest_and_the_same_model(bars: Bars, first: Training) -> None:
+    """A training can be repeated to the bit."""
+    again = train(bars.part(0, 14 * 1440), HORIZONS, None)
+    assert again.data_digest == first.data_digest
+    np.testing.assert_array_equal(again.model.track.variances, first.model.track.variances)
+    assert train(bars, HORIZONS, first.model).data_digest != first.data_digest
+
+
+@pytest.mark.parametrize("days", [0, 1, 4])
+def test_too_little_history_is_a_sentence(days: int) -> None:
+    """That says how much is wanted."""
+    with pytest.raises(TooLittleHistoryError, match="days"):
+        train(walk(15).part(0, days * 1440), HORIZONS, None)
+
+
+def test_forecaster_says_the_same_whether_it_has_worked_before_or_not(bars: Bars, first: Training) -> None:
+    """What it keeps between minutes is only a saving of time."""
+    warm = Forecaster(first.model)
+    for minute in range(-130, 0, 13):
+        warm.forecast(bars.part(0, len(bars) + minute))
+    for made in (warm.forecast(bars), Forecaster(first.model).forecast(bars)):
+        assert made == Forecaster(first.model).forecast(bars)
+        for forecast, horizon in zip(made, HORIZONS, strict=True):
+            assert forecast.horizon_minutes == horizon
+            assert forecast.point == bars.close[-1]
+            bounds = [forecast.intervals[level] for level in (95, 80, 50)]
+            lower, upper = [bound[0] for bound in bounds], [bound[1] for bound in bounds]
+            assert sorted(lower) == lower
+            assert sorted(upper, reverse=True) == upper
+            assert lower[-1] < forecast.point < upper[-1]
+            assert 0 < forecast.volatility < 0.05
+
+
+def test_forecaster_without_its_inputs_says_why(bars: Bars, first: Training) -> None:
+    """No minute at all, or too many of the last hours missing."""
+    forecaster = Forecaster(first.model)
+    with pytest.raises(InputsMissingError, match="No minute"):
+        forecaster.forecast(bars.part(0, 0))
+    with pytest.raises(InputsMissingError, match="missing to forecast from"):
+        forecaster.forecast(bars.part(len(bars) - 300, len(bars)))
