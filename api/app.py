@@ -12,7 +12,7 @@ from api.documentation import DESCRIPTION, TAGS, install_openapi
 from api.middleware import HeadMiddleware, ObserveMiddleware
 from api.parameters import refuse_unknown_parameters
 from api.problems import install_problem_handlers
-from api.routes import docs, gaps, health, history, latest, root, stats
+from api.routes import docs, gaps, health, history, latest, predict, predict_history, root, score, stats
 from api.settings import ApiSettings
 from api.state import State
 from shared.version import read_version
@@ -28,6 +28,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         openapi_tags=TAGS,
         servers=[{"url": "/", "description": "The server of this page"}],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -48,7 +49,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             Middleware(HeadMiddleware),
         ],
     )
-    for module in (root, latest, history, stats, gaps, health, docs):
+    for module in (root, latest, history, stats, gaps, predict, predict_history, score, health, docs):
         app.include_router(module.router)
     install_problem_handlers(app)
     install_openapi(app)

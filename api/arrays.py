@@ -5,8 +5,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Integers: TypeAlias = npt.NDArray[np.int64]
+from shared.rolling import Floats, Integers
+
 Instants: TypeAlias = npt.NDArray[np.datetime64]
 
 # What `array_send` makes: the wire format of a one-dimensional array without nulls: dimensions, a null flag,

@@ -4,6 +4,7 @@ One row with a text a column is decoded in a fifth of the time of a thousand row
 Opens, highs and so on are comma-joined decimal texts without trailing zeros: JSON as they are, and floats when parsed.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
@@ -12,9 +13,10 @@ import numpy as np
 import orjson
 from asyncpg import Record
 
-from api.arrays import Floats, Instants, Integers, read_instants, read_integers
+from api.arrays import Instants, read_instants, read_integers
 from api.intervals import Interval
 from shared.database.connection import Connection
+from shared.rolling import Floats, Integers
 
 Direction = Literal["ASC", "DESC"]
 
@@ -31,6 +33,8 @@ NUMBERS: Final = (
 # Those that are read only where a feature needs them.
 RANGES: Final = frozenset(("open", "high", "low"))
 AMOUNTS: Final = frozenset(("volume", "quote_volume", "trades", "taker_base_volume"))
+# Features that are decimals by nature: a page has them as Postgres computes them, exactly.
+EXACT: Final = frozenset(("price_range",))
 
 
 _NONE: Final[Instants] = np.empty(0, "datetime64[us]")
@@ -47,7 +51,7 @@ class BarRange(NamedTuple):
 
 @dataclass(frozen=True)
 class BarColumns:
-    """Bars in the order of time: `numbers` by name of NUMBERS, those that were asked for."""
+    """Bars in the order of time: `numbers` by name of NUMBERS (or on a page of EXACT), those that were asked for."""
 
     opened_at: Instants
     numbers: dict[str, str] = field(default_factory=dict)
@@ -73,20 +77,20 @@ class BarPage(BarColumns):
     has_more: bool = False
 
 
-async def select_page(
-    connection: Connection, bars: BarRange, limit: int, direction: Direction, *, with_amounts: bool
+async def select_page(  # noqa: PLR0913 - which bars, how many, from which side, and what of them
+    connection: Connection, bars: BarRange, limit: int, direction: Direction, *, with_amounts: bool, with_exact: bool
 ) -> BarPage:
     """Read at most `limit` bars, from the range's start or (DESC) back from its end."""
     statement = _PAGE_STATEMENTS[bars.interval.name, direction]
     row = await connection.fetchrow(
-        statement, bars.symbol, bars.start, bars.end, limit, bars.interval.length, with_amounts
+        statement, bars.symbol, bars.start, bars.end, limit, bars.interval.length, with_amounts, with_exact
     )
     if row is None or row["at"] is None:
         return BarPage(_NONE)
     newest, oldest = row["newest_source"], row["oldest_source"]
     return BarPage(
         opened_at=read_instants(row["at"]),
-        numbers=_numbers(row),
+        numbers=_numbers(row, (*NUMBERS, *EXACT)),
         counts=None if row["counts"] is None else read_integers(row["counts"]),
         created_at=read_instants(row["created_at"]),
         sources=newest if newest == oldest else row["sources"],
@@ -102,12 +106,14 @@ async def select_window(connection: Connection, bars: BarRange, *, with_ranges: 
         statement, bars.symbol, bars.start, bars.end, limit, bars.interval.length, with_ranges, with_amounts
     )
     return (
-        BarColumns(_NONE) if row is None or row["at"] is None else BarColumns(read_instants(row["at"]), _numbers(row))
+        BarColumns(_NONE)
+        if row is None or row["at"] is None
+        else BarColumns(read_instants(row["at"]), _numbers(row, NUMBERS))
     )
 
 
-def _numbers(row: Record) -> dict[str, str]:
-    return {name: row[name] for name in NUMBERS if row[name] is not None}
+def _numbers(row: Record, names: Iterable[str]) -> dict[str, str]:
+    return {name: row[name] for name in names if row[name] is not None}
 
 
 # The statements are put together once, here, from these literals; values come as parameters only:
@@ -188,6 +194,7 @@ _PAGE = """
                string_agg(CASE WHEN $6 THEN quote_volume::text END, ',') AS quote_volume,
                string_agg(trades::text, ',') AS trades,
                string_agg(CASE WHEN $6 THEN taker_base_volume::text END, ',') AS taker_base_volume,
+               string_agg(CASE WHEN $7 THEN trim_scale(high - low)::text END, ',') AS price_range,
                array_send(array_agg(created_at)) AS created_at,
                min(source) AS oldest_source,
                max(source) AS newest_source,

@@ -10,6 +10,8 @@ from starlette.responses import Response
 from shared.instant import DAY, MINUTE
 
 _HOUR = 60 * MINUTE
+# What only a new version changes: soon enough after it.
+UNTIL_RELEASE = _HOUR
 
 
 def cached_response(  # noqa: PLR0913 - an answer has so many sides, most with a default

@@ -14,10 +14,15 @@ _KEPT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Catalog:
-    """`begins` has where each symbol's record begins, in the order of collection; `newest` its newest tick, if any."""
+    """`begins` has where each symbol's record begins, in the order of collection; `newest` its newest tick, if any.
+
+    `collected` are those that are collected now; `ends` has where the record ends of those that were given up.
+    """
 
     begins: Mapping[str, datetime]
     newest: Mapping[str, datetime | None]
+    collected: frozenset[str]
+    ends: Mapping[str, datetime]
     exchange_time: datetime
     read_at_monotonic: float
 
@@ -28,6 +33,11 @@ class Catalog:
     def closed_until(self) -> datetime:
         """The close of the newest closed minute: what lies before it is past."""
         return floor_minute(self.now())
+
+    def record_until(self, symbol: str) -> datetime:
+        """The end of what should be there: that of the newest closed minute, or where collecting was given up."""
+        until = self.closed_until()
+        return min(until, self.ends.get(symbol, until))
 
     def resolve(self, symbol: str | None) -> str:
         """Return the symbol asked for, or the first collected; raises ProblemError when it isn't collected."""
@@ -72,6 +82,8 @@ async def select_catalog(connection: Connection) -> Catalog:
             WHERE stored.symbol IS NOT NULL
         )
         SELECT symbol,
+               since IS NOT NULL AND until IS NULL AS is_collected,
+               until,
                least(since, (SELECT min(minute) FROM ticks WHERE ticks.symbol = known.symbol)) AS begins,
                (SELECT max(minute) FROM ticks WHERE ticks.symbol = known.symbol) AS newest
         FROM (SELECT symbol FROM stored WHERE symbol IS NOT NULL UNION SELECT symbol FROM collected_symbols) AS known
@@ -86,6 +98,8 @@ async def select_catalog(connection: Connection) -> Catalog:
     return Catalog(
         begins={row["symbol"]: floor_minute(row["begins"]) for row in rows if row["begins"]},
         newest=newest,
+        collected=frozenset(row["symbol"] for row in rows if row["is_collected"]),
+        ends={row["symbol"]: floor_minute(row["until"]) for row in rows if row["until"]},
         exchange_time=max([exchange_time, *closes]),
         read_at_monotonic=read_at,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from api.intervals import INTERVALS
+from api.intervals import ONE_DAY
 from shared.gaps import Gap, Run
 from shared.instant import DAY, MINUTE
 
@@ -41,7 +41,7 @@ def days_of(span: Run, gaps: Iterable[Gap], until: datetime) -> dict[datetime, C
 
 def _by_day(start: datetime, end: datetime) -> Iterable[tuple[datetime, timedelta]]:
     while start < end:
-        day = INTERVALS["1d"].floor(start)
+        day = ONE_DAY.floor(start)
         stop = min(end, day + DAY)
         yield day, stop - start
         start = stop

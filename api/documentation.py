@@ -1,5 +1,6 @@
 """What OpenAPI says beyond the routes' own words: every error as a problem, headers, and the features' formulas."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -27,6 +28,10 @@ TAGS: Final = [
     {
         "name": "Prices",
         "description": "The record of minutes: the newest, its history, sums of it, and what is missing.",
+    },
+    {
+        "name": "Forecasts",
+        "description": "The price to come, as a distribution, and how good the forecasts before it were.",
     },
     {"name": "Health", "description": "How everything is, and probes."},
     {"name": "About", "description": "Where everything is."},
@@ -56,13 +61,13 @@ _HEADERS: Final = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the errors of a route."""
+def problems(*statuses: int, also: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of a route; `also` has what else than usual a status may mean."""
     described: dict[int | str, dict[str, Any]] = {}
     for status in statuses:
         slug, detail = _EXAMPLES[status]
         described[status] = {
-            "description": _DESCRIPTIONS[status],
+            "description": " ".join(filter(None, ((also or {}).get(status), _DESCRIPTIONS[status]))),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},

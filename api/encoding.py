@@ -9,7 +9,7 @@ import orjson
 
 from api.arrays import Instants
 from api.bars import BarPage
-from api.features import FeatureArrays
+from api.features import FeatureColumns
 
 Columns = dict[str, list[str]]
 
@@ -28,7 +28,7 @@ _NUMPY: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_U
 
 
 def iterate_columns(
-    page: BarPage, features: FeatureArrays, *, newest_first: bool, piece_rows: int = 1_000
+    page: BarPage, features: FeatureColumns, *, newest_first: bool, piece_rows: int = 1_000
 ) -> Iterator[Columns]:
     """Yield the answer's columns in pieces of rows, at least one: JSON's text of each value, text without its quotes.
 
@@ -88,8 +88,10 @@ def _instants(instants: Instants) -> list[str]:
     return orjson.dumps(instants, option=_NUMPY).decode()[2:-2].split('","')
 
 
-def _values(values: npt.NDArray[np.generic]) -> list[str]:
+def _values(values: npt.NDArray[np.generic] | list[str]) -> list[str]:
     """JSON's text of each value: the shortest that reads back as the same float, `null` for what is not finite."""
+    if isinstance(values, list):
+        return values
     return orjson.dumps(np.ascontiguousarray(values), option=_NUMPY).decode()[1:-1].split(",")
 
 

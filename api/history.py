@@ -7,11 +7,11 @@ from datetime import datetime
 import numpy as np
 
 from api.bars import BarColumns, BarPage, BarRange, select_page, select_window
-from api.features import FeatureArrays, compute_features, needs_of
+from api.features import FeatureColumns, compute_features, needs_of
 from api.intervals import ONE_MINUTE
 from api.walk import Walk, first_open
 from shared.database.connection import Connection
-from shared.gaps import Gap, Run, classify, select_absences, select_gaps, subtract
+from shared.gaps import Gap, Run, are_absent, classify, select_absences, select_gaps, subtract
 from shared.instant import EPOCH, MINUTE
 
 _NO_BARS = BarColumns(np.empty(0, "datetime64[us]"))
@@ -26,7 +26,7 @@ class HistoryPage:
     window: BarColumns
     gaps: list[Gap]
 
-    def features(self, names: Sequence[str]) -> FeatureArrays:
+    def features(self, names: Sequence[str]) -> FeatureColumns:
         """Compute the features of the page's bars."""
         return compute_features(self.window, self.bars, self.walk.interval, names)
 
@@ -34,6 +34,15 @@ class HistoryPage:
         """Return the cursor of the next page; None at the end."""
         rest = self.walk.after(self.bars)
         return rest.cursor() if rest else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no row can still come to it: the range is fixed, and nothing in it is to be fetched.
+
+        Without a start only a full page is: on another an earlier beginning of the record would be seen.
+        """
+        is_bounded = self.walk.start is not None or self.bars.has_more
+        return self.walk.is_fixed and is_bounded and are_absent(self.gaps)
 
     @property
     def start(self) -> datetime:
@@ -48,7 +57,7 @@ class HistoryPage:
 async def select_history_page(
     connection: Connection, walk: Walk, limit: int, names: Sequence[str], until: datetime | None
 ) -> HistoryPage:
-    """Read a page of at most `limit` bars; minutes that are not past by `until` are not missing.
+    """Read a page of at most `limit` bars; minutes from `until` on are not missing.
 
     Without `until` the gaps are not looked for.
     """
@@ -59,6 +68,7 @@ async def select_history_page(
         limit,
         walk.direction,
         with_amounts=need.page_amounts,
+        with_exact=need.page_exact,
     )
     window = _NO_BARS
     if need.bars and len(bars):

@@ -28,6 +28,8 @@ class Interval:
 
 
 ONE_MINUTE = Interval("1m", MINUTE)
+ONE_HOUR = Interval("1h", 60 * MINUTE)
+ONE_DAY = Interval("1d", DAY)
 INTERVALS = {
     interval.name: interval
     for interval in (
@@ -35,8 +37,8 @@ INTERVALS = {
         Interval("5m", 5 * MINUTE),
         Interval("15m", 15 * MINUTE),
         Interval("30m", 30 * MINUTE),
-        Interval("1h", 60 * MINUTE),
+        ONE_HOUR,
         Interval("4h", 240 * MINUTE),
-        Interval("1d", DAY),
+        ONE_DAY,
     )
 }

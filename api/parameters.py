@@ -1,15 +1,17 @@
 """Query parameters: what each means, and the checks that hold for every route."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from api.problems import ProblemError, invalid_parameter, invalid_parameters, unknown_parameter
-from shared.instant import EPOCH, parse_duration, parse_instant
+from shared.instant import is_duration, parse_duration, parse_instant
 
 MAX_ROWS = 10_000
+# Minutes; no forecast looks further ahead than a day.
+MAX_HORIZON = 1_440
 _MAX_QUERY_BYTES = 8_192
 
 _INSTANT = (
@@ -102,10 +104,48 @@ class GapsQuery(RangeQuery):
     )
 
 
+def _horizon(description: str) -> Any:
+    return Field(None, ge=1, le=MAX_HORIZON, description=description, examples=[60])
+
+
+class PredictQuery(SymbolQuery):
+    """Which forecasts."""
+
+    horizon: int | None = _horizon("How far ahead, in minutes; every horizon if absent.")
+
+
+class ForecastHistoryQuery(RangeQuery):
+    """Which past forecasts, by the time when they were made, and how they are written."""
+
+    horizon: int | None = _horizon("Only forecasts so many minutes ahead; of every horizon if absent.")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ROWS,
+        description="The number of rows on a page: 100 if absent for JSON; without it CSV is the whole range.",
+        examples=[100],
+    )
+    cursor: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1_000,
+        description="`next_cursor` of the page before, with the other parameters as they were.",
+    )
+    order: Order = Field("asc", description="By time, then horizon: `asc`, the oldest first, or `desc`, the newest.")
+    format: Format = Field("json", description="`json` or `csv`; CSV has the same values, and nothing for null.")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the whole range is wanted rather than a page."""
+        return self.format == "csv" and self.limit is None
+
+
 SymbolParameters = Annotated[SymbolQuery, Query()]
 HistoryParameters = Annotated[HistoryQuery, Query()]
 StatsParameters = Annotated[StatsQuery, Query()]
 GapsParameters = Annotated[GapsQuery, Query()]
+PredictParameters = Annotated[PredictQuery, Query()]
+ForecastHistoryParameters = Annotated[ForecastHistoryQuery, Query()]
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
@@ -115,9 +155,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
         return
     if len(query) > _MAX_QUERY_BYTES:
         raise ProblemError(400, "invalid-parameter", f"A query string has at most {_MAX_QUERY_BYTES} bytes.")
-    known = documented_parameters(request)
-    if known is None:
-        return
+    known = _documented_parameters(request)
     seen = set()
     for name, _ in request.query_params.multi_items():
         if name not in known:
@@ -127,10 +165,10 @@ async def refuse_unknown_parameters(request: Request) -> None:
         seen.add(name)
 
 
-def documented_parameters(request: Request) -> frozenset[str] | None:
-    """Return the names that OpenAPI documents for the request's route; None for a page outside of it."""
-    path = request.app.openapi()["paths"].get(request.scope["route"].path)
-    return None if path is None else frozenset(item["name"] for item in path["get"].get("parameters", ()))
+def _documented_parameters(request: Request) -> frozenset[str]:
+    """Return the names that OpenAPI documents for the request's route; a page outside of it takes none."""
+    path = request.app.openapi()["paths"].get(request.scope["route"].path, {"get": {}})
+    return frozenset(item["name"] for item in path["get"].get("parameters", ()))
 
 
 def read_range(start: str | None, end: str | None, until: datetime) -> tuple[datetime | None, datetime]:
@@ -143,8 +181,7 @@ def read_range(start: str | None, end: str | None, until: datetime) -> tuple[dat
     for name, text in (("start", start), ("end", end)):
         if text is not None:
             try:
-                # A duration may reach back beyond any record.
-                instants[name] = max(parse_instant(text, until), EPOCH)
+                instants[name] = parse_instant(text, until)
             except ValueError as error:
                 errors[name] = str(error)
     if errors:
@@ -155,22 +192,18 @@ def read_range(start: str | None, end: str | None, until: datetime) -> tuple[dat
     return first, last
 
 
-def is_fixed(text: str | None) -> bool:
-    """Whether an instant was given that does not move with the clock."""
-    if text is None:
-        return False
-    try:
-        parse_duration(text)
-    except ValueError:
-        return True
-    return False
+def is_fixed_range(start: str | None, end: str | None) -> bool:
+    """Whether the range that `read_range` reads does not move with the clock.
+
+    Without a start it reaches from the end back to the record's beginning, or so many rows or minutes.
+    """
+    return end is not None and not any(is_duration(text) for text in (start, end) if text is not None)
 
 
 def read_window(text: str, until: datetime) -> tuple[datetime, datetime]:
     """Return the range of the duration before `until`; raises ProblemError."""
     try:
-        return max(until - parse_duration(text), EPOCH), until
-    except OverflowError:
-        return EPOCH, until
+        parse_duration(text)
+        return parse_instant(text, until), until
     except ValueError as error:
         raise invalid_parameter("window", str(error)) from error

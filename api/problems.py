@@ -22,6 +22,8 @@ TITLES = {
     "invalid-cursor": "The cursor cannot be used",
     "unknown-symbol": "The symbol is not collected",
     "no-data": "Nothing is stored yet",
+    "unknown-horizon": "The horizon is not forecast",
+    "no-forecast": "There is no fresh forecast",
     "not-found": "There is no such page",
     "method-not-allowed": "Only GET and HEAD are answered",
     "database-unavailable": "The database does not answer",

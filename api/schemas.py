@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.fields import FieldInfo
 
+from api.bars import EXACT
 from shared.features import FEATURES, Feature
 
 # An exact decimal is a number in JSON; pydantic would document a text too.
@@ -192,8 +193,10 @@ class Bar(Answer):
 
 
 def _feature_field(feature: Feature) -> Any:
-    text = f"{feature.formula} [{feature.unit}]. Source: {feature.source}. Null without a full window."
-    return (float | None, Field(None, description=text))
+    text = f"{feature.formula} [{feature.unit}]. Source: {feature.source}."
+    if feature.name in EXACT:
+        return (Number, Field(None, description=f"{text} Exact."))
+    return (float | None, Field(None, description=f"{text} Null without a full window."))
 
 
 def _column_field(field: FieldInfo) -> Any:
@@ -251,23 +254,47 @@ class TickHealth(Answer):
 
     timestamp: datetime | None = Field(description="The newest minute's open; null before the first.")
     age_seconds: float | None = Field(description="Seconds from its close to the exchange's now.", examples=[12.3])
-    stale: bool = Field(description="Whether the age is beyond 120 s, or there is no tick.", examples=[False])
+    collected: bool = Field(description="Whether it is collected now; else its record has ended.", examples=[True])
+    stale: bool = Field(
+        description="Whether it is collected, and the age is beyond 120 s or there is no tick.", examples=[False]
+    )
 
 
-class CollectorHealth(Answer):
-    """The collector's last sign of life: the leader's, or where none leads, the newest."""
+class PredictorHealth(Answer):
+    """The predictor's last sign of life."""
 
     instance: str = Field(description="The process.", examples=["host-1234"])
-    is_leader: bool = Field(description="Whether it leads.", examples=[True])
     started_at: datetime = Field(description="When it started.")
     beat_at: datetime = Field(description="When it gave its last sign, by the database's clock.")
     age_seconds: float = Field(description="Seconds since then.", examples=[3.2])
     stale: bool = Field(description="Whether that is beyond 60 s.", examples=[False])
-    exchange_time: datetime | None = Field(description="The exchange's clock at that time.")
-    instances: int = Field(
-        ge=1, description="How many collectors gave a sign within 60 s, stand-bys too.", examples=[2]
-    )
+    instances: int = Field(ge=0, description="How many of them gave a sign within 60 s.", examples=[2])
     details: dict[str, Any] = Field(description="What it says of itself.")
+
+
+class CollectorHealth(PredictorHealth):
+    """The collector's last sign of life: the leader's, or where none leads, the newest."""
+
+    is_leader: bool = Field(description="Whether it leads.", examples=[True])
+    exchange_time: datetime | None = Field(description="The exchange's clock at that time.")
+
+
+class ForecastHealth(Answer):
+    """How fresh a symbol's forecasts are."""
+
+    made_at: datetime | None = Field(description="When the newest was made; null before the first.")
+    age_seconds: float | None = Field(description="Seconds from then to the exchange's now.", examples=[12.3])
+    predicted: bool = Field(
+        description="Whether the predictors forecast it, or the last that lived did.", examples=[True]
+    )
+    stale: bool = Field(description="Whether it is predicted, and no forecast is fresh.", examples=[False])
+    reason: str | None = Field(description="Why no forecast is fresh; null where one is.", examples=[None])
+    model_version: int | None = Field(description="The model that serves; null where there is none.", examples=[12])
+    model_age_seconds: float | None = Field(description="Seconds since it was trained.", examples=[33540.2])
+    registry_reason: str | None = Field(
+        description="Why the model registry cannot be asked; null where it can.", examples=[None]
+    )
+    next_training_at: datetime | None = Field(description="When a model is trained next; null where that is unknown.")
 
 
 class Health(Answer):
@@ -280,6 +307,8 @@ class Health(Answer):
     database: DatabaseHealth = Field(description="The database.")
     ticks: dict[str, TickHealth] = Field(description="Freshness by symbol.")
     collector: CollectorHealth | None = Field(description="The collector; null where none ever gave a sign.")
+    forecasts: dict[str, ForecastHealth] = Field(description="Freshness by symbol, of those that are or were forecast.")
+    predictor: PredictorHealth | None = Field(description="The predictor; null where none ever gave a sign.")
 
 
 class Liveness(Answer):

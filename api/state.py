@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from api.catalog import CatalogKeeper
 from api.database import Database
+from api.track_record import TrackRecordKeeper
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class State:
 
     database: Database
     catalogs: CatalogKeeper = field(default_factory=CatalogKeeper)
+    track_records: TrackRecordKeeper = field(default_factory=TrackRecordKeeper)
     # Who may do something long beside the event loop.
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from api.arrays import Floats
 from api.statistics_queries import Closes
+from shared.rolling import Floats
 
 PERCENTILES = (5, 25, 75, 95)
 _BLOCK = 64

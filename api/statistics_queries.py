@@ -1,24 +1,19 @@
-"""What statistics are made from: sums and extremes in one statement, closes in another.
+"""What statistics are made from: sums, extremes, and every close.
 
 Sums and extremes come from whole days and hours of the rollups, with the range's edges from the ticks; closes from
 whole hours, with the edges again from the ticks. An hour's closes travel as one value: 30 days are 720 rows.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 import orjson
-from asyncpg import Record
 
-from api.arrays import Floats, Integers, read_integers, read_packed_floats
+from api.arrays import read_integers, read_packed_floats
+from api.intervals import ONE_DAY, ONE_HOUR
 from shared.database.connection import Connection
-from shared.errors import DatabaseUnavailableError
-from shared.instant import DAY, EPOCH, MINUTE
-
-_HOUR = 60 * MINUTE
-# A minute that comes in between the two statements makes their counts differ.
-_ATTEMPTS = 3
+from shared.rolling import Floats, Integers
 
 
 class Totals(NamedTuple):
@@ -59,43 +54,28 @@ class Closes(NamedTuple):
         return minutes
 
 
+_NO_CLOSES = Closes(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
 async def select_statistics(
     connection: Connection, symbol: str, start: datetime, end: datetime
 ) -> tuple[Totals, Closes]:
-    """Read what is needed of the minutes [start, end), both on whole minutes; the two parts fit together."""
-    hours_start = min(_ceil(start, _HOUR), end)
-    hours_end = max(hours_start, _floor(end, _HOUR))
-    days_start = min(_ceil(hours_start, DAY), hours_end)
-    days_end = max(days_start, _floor(hours_end, DAY))
-    for _ in range(_ATTEMPTS):
-        found = await connection.fetchval(_TOTALS, symbol, start, hours_start, days_start, days_end, hours_end, end)
-        totals = Totals(**orjson.loads(found))
-        closes = _read_closes(await connection.fetch(_CLOSES, symbol, start, hours_start, hours_end, end))
-        if totals.minutes == len(closes.values):
-            return totals, closes
-    raise DatabaseUnavailableError("The minutes asked for change faster than they can be read; try again.")
+    """Read what is needed of the minutes [start, end), both on whole minutes, as they are at one moment."""
+    hours_start = min(ONE_HOUR.ceil(start), end)
+    hours_end = max(hours_start, ONE_HOUR.floor(end))
+    days_start = min(ONE_DAY.ceil(hours_start), hours_end)
+    days_end = max(days_start, ONE_DAY.floor(hours_end))
+    row = await connection.fetchrow(_STATISTICS, symbol, start, hours_start, days_start, days_end, hours_end, end)
+    assert row is not None  # noqa: S101 - sums always have a row
+    totals = Totals(**orjson.loads(row["totals"]))
+    if row["closes"] is None:
+        return totals, _NO_CLOSES
+    return totals, Closes(read_packed_floats(row["closes"]), read_integers(row["hours"]), read_integers(row["masks"]))
 
 
-def _read_closes(parts: list[Record]) -> Closes:
-    """Put the parts together: the first edge, whole hours, the last edge, those that have a minute."""
-    return Closes(
-        values=read_packed_floats(b"".join([part["closes"] for part in parts])),
-        hours=np.concatenate([np.empty(0, np.int64), *(read_integers(part["hours"]) for part in parts)]),
-        masks=np.concatenate([np.empty(0, np.int64), *(read_integers(part["masks"]) for part in parts)]),
-    )
-
-
-def _floor(instant: datetime, length: timedelta) -> datetime:
-    return instant - (instant - EPOCH) % length
-
-
-def _ceil(instant: datetime, length: timedelta) -> datetime:
-    return instant + (EPOCH - instant) % length
-
-
-# $1 symbol; $2 start, $3 the first whole hour, $4 the first whole day, $5 the end of whole days, $6 of whole hours,
-# $7 end.
-_TOTALS = """
+# One statement sees one state of the database. $1 symbol; $2 start, $3 the first whole hour, $4 the first whole day,
+# $5 the end of whole days, $6 of whole hours, $7 end. An edge lies within one hour.
+_STATISTICS = """
     WITH totals AS MATERIALIZED (
         SELECT coalesce(sum(count), 0) AS count,
                sum(volume) AS volume,
@@ -126,15 +106,49 @@ _TOTALS = """
                (SELECT close FROM ticks WHERE symbol = $1 AND minute >= $2 AND minute < $7 ORDER BY minute DESC LIMIT 1)
                    AS last
     ),
-    -- The first whole hour to reach an extreme; the minute is then looked for in it.
+    -- The first whole hour to reach an extreme, of those in a day that does; the minute is then looked for in it.
     hours AS MATERIALIZED (
-        SELECT (SELECT min(hour) FROM hourly_rollups AS hourly
-                WHERE symbol = $1 AND hour >= $3 AND hour < $6 AND hourly.low = totals.low) AS low_hour,
-               (SELECT min(hour) FROM hourly_rollups AS hourly
-                WHERE symbol = $1 AND hour >= $3 AND hour < $6 AND hourly.high = totals.high) AS high_hour
+        SELECT min(hour) FILTER (WHERE hourly.low = totals.low) AS low_hour,
+               min(hour) FILTER (WHERE hourly.high = totals.high) AS high_hour
         FROM totals
+        CROSS JOIN LATERAL (
+            SELECT hour, low, high
+            FROM hourly_rollups WHERE symbol = $1 AND hour >= $3 AND hour < $4
+            UNION ALL
+            SELECT hour, of_day.low, of_day.high
+            FROM daily_rollups AS daily
+            JOIN hourly_rollups AS of_day
+              ON of_day.symbol = $1 AND hour >= day AND hour < day + interval '24 hours'
+            WHERE daily.symbol = $1 AND day >= $4 AND day < $5
+              AND (daily.low = totals.low OR daily.high = totals.high)
+            UNION ALL
+            SELECT hour, low, high
+            FROM hourly_rollups WHERE symbol = $1 AND hour >= $5 AND hour < $6
+        ) AS hourly
+    ),
+    closes AS (
+        SELECT array_send(array_agg((date_part('epoch', hour) / 60)::bigint)) AS hours,
+               array_send(array_agg(minutes)) AS masks,
+               string_agg(closes, ''::bytea) AS closes
+        FROM (
+            SELECT date_bin('1 hour', min(minute), '2000-01-01Z') AS hour,
+                   bit_or(1::bigint << date_part('minute', minute)::integer) AS minutes,
+                   string_agg(float8send(close::float8), ''::bytea) AS closes
+            FROM (SELECT * FROM ticks WHERE symbol = $1 AND minute >= $2 AND minute < $3 ORDER BY minute) AS edge
+            HAVING count(*) > 0
+            UNION ALL
+            (SELECT hour, minutes, closes
+             FROM hourly_rollups WHERE symbol = $1 AND hour >= $3 AND hour < $6 ORDER BY hour)
+            UNION ALL
+            SELECT date_bin('1 hour', min(minute), '2000-01-01Z'),
+                   bit_or(1::bigint << date_part('minute', minute)::integer),
+                   string_agg(float8send(close::float8), ''::bytea)
+            FROM (SELECT * FROM ticks WHERE symbol = $1 AND minute >= $6 AND minute < $7 ORDER BY minute) AS edge
+            HAVING count(*) > 0
+        ) AS pieces
     )
-    SELECT json_build_object(
+    SELECT closes.*,
+           json_build_object(
                'minutes', count,
                'volume', trim_scale(volume)::text,
                'quote_volume', trim_scale(quote_volume)::text,
@@ -164,33 +178,6 @@ _TOTALS = """
                    (SELECT min(minute) FROM ticks
                     WHERE symbol = $1 AND minute >= $6 AND minute < $7 AND ticks.high = totals.high)
                )
-           )::text
-    FROM totals CROSS JOIN edges CROSS JOIN hours
-"""
-
-# $1 symbol; $2 start, $3 the first whole hour, $4 the end of whole hours, $5 end. An edge lies within one hour.
-_CLOSES = """
-    SELECT array_send(ARRAY[(date_part('epoch', date_bin('1 hour', min(minute), '2000-01-01Z')) / 60)::bigint])
-               AS hours,
-           array_send(ARRAY[bit_or(1::bigint << date_part('minute', minute)::integer)]) AS masks,
-           string_agg(float8send(close::float8), ''::bytea) AS closes
-    FROM (SELECT minute, close FROM ticks WHERE symbol = $1 AND minute >= $2 AND minute < $3 ORDER BY minute) AS edge
-    HAVING count(*) > 0
-    UNION ALL
-    SELECT array_send(array_agg((date_part('epoch', hour) / 60)::bigint)),
-           array_send(array_agg(minutes)),
-           string_agg(closes, ''::bytea)
-    FROM (
-        SELECT hour, minutes, closes
-        FROM hourly_rollups
-        WHERE symbol = $1 AND hour >= $3 AND hour < $4
-        ORDER BY hour
-    ) AS whole
-    HAVING count(*) > 0
-    UNION ALL
-    SELECT array_send(ARRAY[(date_part('epoch', date_bin('1 hour', min(minute), '2000-01-01Z')) / 60)::bigint]),
-           array_send(ARRAY[bit_or(1::bigint << date_part('minute', minute)::integer)]),
-           string_agg(float8send(close::float8), ''::bytea)
-    FROM (SELECT minute, close FROM ticks WHERE symbol = $1 AND minute >= $4 AND minute < $5 ORDER BY minute) AS edge
-    HAVING count(*) > 0
+           )::text AS totals
+    FROM totals CROSS JOIN edges CROSS JOIN hours CROSS JOIN closes
 """

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from api.bars import BarPage, Direction
 from api.catalog import Catalog
-from api.cursor import Cursor, decode_cursor, foreign_cursor
+from api.cursor import Cursor, deciding_parameters, decode_cursor, foreign_cursor
 from api.intervals import INTERVALS, Interval
-from api.parameters import HistoryQuery, is_fixed, read_range
+from api.parameters import HistoryQuery, is_fixed_range, read_range
 from shared.gaps import Run
 from shared.instant import MINUTE, from_milliseconds
 
@@ -69,9 +69,7 @@ class Walk:
 
 def begin_walk(query: HistoryQuery, catalog: Catalog) -> Walk:
     """Resolve the parameters; raises ProblemError."""
-    given = {name: str(getattr(query, name)) for name in _DECIDING if name in query.model_fields_set}
-    if "symbol" in given:
-        given["symbol"] = given["symbol"].upper()
+    given = deciding_parameters(query, _DECIDING)
     return _continued(query.cursor, given, catalog) if query.cursor else _new(query, given, catalog)
 
 
@@ -100,13 +98,12 @@ def _new(query: HistoryQuery, given: Mapping[str, str], catalog: Catalog) -> Wal
         end=end,
         lower=interval.ceil(begin) if start else interval.floor(begin),
         upper=_finished(interval, end, until),
-        is_fixed=is_fixed(query.start) and is_fixed(query.end),
+        is_fixed=is_fixed_range(query.start, query.end),
     )
 
 
 def _continued(text: str, given: Mapping[str, str], catalog: Catalog) -> Walk:
-    cursor = decode_cursor(text, _ROUTE)
-    cursor.check(given)
+    cursor = decode_cursor(text, _ROUTE, given)
     interval = INTERVALS.get(cursor.asked.get("interval", ""))
     order = cursor.asked.get("order")
     if interval is None or order not in {"asc", "desc"} or interval.ceil(cursor.position) != cursor.position:

@@ -1,13 +1,14 @@
-"""`/docs`: the documentation to try out; its script and style come from here too, so that it works offline."""
+"""The documentation: `/docs` to try it out, with script and style from here, so offline too; `/openapi.json`."""
 
 from functools import cache
 from importlib import resources
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from api.caching import cached_response
+from api.caching import UNTIL_RELEASE, cached_response
 from shared.instant import DAY
 
 router = APIRouter(include_in_schema=False)
@@ -20,9 +21,9 @@ _MEDIA_TYPES = {
 
 
 @router.get("/docs")
-async def read_docs(request: Request) -> HTMLResponse:
+async def read_docs(request: Request) -> Response:
     """The page, with addresses relative to it, so that it works below any path."""
-    return get_swagger_ui_html(
+    page = get_swagger_ui_html(
         openapi_url="openapi.json",
         title=f"{request.app.title} {request.app.version}",
         swagger_js_url="docs/swagger-ui-bundle.js",
@@ -30,6 +31,13 @@ async def read_docs(request: Request) -> HTMLResponse:
         swagger_favicon_url="docs/favicon-32x32.png",
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "defaultModelsExpandDepth": 0},
     )
+    return cached_response(request, bytes(page.body), UNTIL_RELEASE, media_type="text/html; charset=utf-8")
+
+
+@router.get("/openapi.json")
+async def read_openapi(request: Request) -> Response:
+    """The documentation for programs."""
+    return cached_response(request, orjson.dumps(request.app.openapi()), UNTIL_RELEASE)
 
 
 @router.get("/docs/swagger-ui-bundle.js")

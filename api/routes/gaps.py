@@ -11,14 +11,14 @@ from starlette.responses import Response
 from api.caching import age_of_range, cached_response, until_next_minute
 from api.catalog import Catalog
 from api.completeness import Completeness, days_of
-from api.cursor import Cursor, decode_cursor
+from api.cursor import Cursor, deciding_parameters, decode_cursor
 from api.documentation import NO_DATABASE, NO_SYMBOL, cached, problems
-from api.intervals import INTERVALS, ONE_MINUTE
-from api.parameters import GapsParameters, GapsQuery, is_fixed, read_range
+from api.intervals import ONE_DAY, ONE_MINUTE
+from api.parameters import GapsParameters, GapsQuery, is_fixed_range, read_range
 from api.schemas import Gaps
 from api.state import SharedState
 from shared.database.connection import Connection
-from shared.gaps import Gap, Run, join_neighbours, select_gaps
+from shared.gaps import Gap, Run, are_absent, join_neighbours, select_gaps
 from shared.instant import DAY, to_text
 
 router = APIRouter(tags=["Prices"])
@@ -55,38 +55,37 @@ async def read_gaps(request: Request, query: GapsParameters, state: SharedState)
     async def read(connection: Connection) -> tuple[Catalog, _Walk, Run, list[Gap]]:
         catalog = await state.catalogs.catalog(connection)
         walk = _begin(query, catalog)
-        span, gaps = await _select_page(connection, walk, catalog.closed_until(), query.limit)
+        span, gaps = await _select_page(connection, walk, catalog.record_until(walk.symbol), query.limit)
         return catalog, walk, span, gaps
 
     catalog, walk, span, gaps = await state.database.read(read)
     now = catalog.now()
-    body = _encode(walk, span, gaps, catalog.closed_until())
-    is_whole = walk.is_fixed and not any(gap.cause == "not_collected" for gap in gaps)
+    body = _encode(walk, span, gaps, catalog.record_until(walk.symbol))
+    is_whole = walk.is_fixed and are_absent(gaps)
     return cached_response(request, body, age_of_range(span.end, now) if is_whole else until_next_minute(now))
 
 
 def _begin(query: GapsQuery, catalog: Catalog) -> _Walk:
-    given = {name: str(getattr(query, name)) for name in _DECIDING if name in query.model_fields_set}
-    if "symbol" in given:
-        given["symbol"] = given["symbol"].upper()
+    given = deciding_parameters(query, _DECIDING)
     if query.cursor:
-        cursor = decode_cursor(query.cursor, _ROUTE)
-        cursor.check(given)
+        cursor = decode_cursor(query.cursor, _ROUTE, given)
         position = min(max(cursor.start, cursor.position), cursor.end)
         return _Walk(
             dict(cursor.asked), catalog.resolve(cursor.symbol), cursor.start, cursor.end, position, is_fixed=True
         )
     symbol = catalog.resolve(query.symbol)
     start, end = read_range(query.start, query.end, catalog.closed_until())
+    if query.end is None:
+        end = min(end, catalog.record_until(symbol))
     begin = ONE_MINUTE.ceil(min(catalog.begins[symbol], end) if start is None else start)
     end = max(begin, ONE_MINUTE.ceil(end))
-    fixed = is_fixed(query.start) and is_fixed(query.end)
+    fixed = is_fixed_range(query.start, query.end)
     return _Walk({**given, "symbol": symbol}, symbol, begin, end, begin, fixed)
 
 
 async def _select_page(connection: Connection, walk: _Walk, until: datetime, limit: int) -> tuple[Run, list[Gap]]:
-    """Return what the page covers, and its gaps; a minute that is not past by `until` is not missing."""
-    day = INTERVALS["1d"].floor(walk.position)
+    """Return what the page covers, and its gaps; minutes from `until` on are not missing."""
+    day = ONE_DAY.floor(walk.position)
     last = min(walk.end, day + limit * DAY)
     gaps: list[Gap] = []
     position = walk.position
@@ -95,7 +94,7 @@ async def _select_page(connection: Connection, walk: _Walk, until: datetime, lim
         gaps = join_neighbours([*gaps, *await select_gaps(connection, walk.symbol, position, step_end)])
         position = step_end
     if len(gaps) >= MAX_GAPS:
-        last = min(last, INTERVALS["1d"].ceil(gaps[MAX_GAPS - 1].end))
+        last = min(last, ONE_DAY.ceil(gaps[MAX_GAPS - 1].end))
         gaps = [gap._replace(end=min(gap.end, last)) for gap in gaps if gap.start < last]
     return Run(walk.position, last), gaps
 

@@ -1,8 +1,7 @@
 """`/health`, and the probes: whether the process runs, and whether it can serve."""
 
 import time
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from asyncpg import Record
@@ -11,18 +10,16 @@ from starlette.responses import Response
 
 from api.catalog import Catalog, select_catalog
 from api.documentation import NO_DATABASE, problems
-from api.freshness import age_seconds, is_stale
+from api.health import collector_health, forecast_health, predictor_health, select_heartbeat, tick_health
+from api.outlook import Outlook, select_outlooks
 from api.problems import unavailable
 from api.schemas import Health, Liveness, Readiness
 from api.state import SharedState
 from shared.database.connection import Connection
 from shared.errors import DatabaseError, DatabaseOutdatedError
-from shared.instant import to_text
 
 router = APIRouter(tags=["Health"])
 
-# A collector gives a sign every few seconds; past this, several were missed.
-_SILENT_SECONDS = 60
 _NOT_KEPT = {"cache-control": "no-store"}
 
 
@@ -31,6 +28,8 @@ class _Findings(NamedTuple):
     database: Record
     catalog: Catalog
     collector: Record | None
+    outlooks: dict[str, Outlook]
+    predictor: Record | None
 
 
 @router.get(
@@ -40,21 +39,30 @@ class _Findings(NamedTuple):
     responses=problems(400) | {503: {"model": Health, "description": "The database does not answer."}},
 )
 async def read_health(request: Request, state: SharedState) -> Response:
-    """The database, the freshness of each symbol's ticks, and the collector's last sign of life.
+    """The database, the freshness of each symbol's ticks and forecasts, and the services' last signs of life.
 
-    200 as long as the database answers: what is stored is served, fresh or not. 503 comes within 2 s.
+    200 as long as the database answers: what is stored is served, fresh or not. 503 comes within 2 s. Forecasts are
+    judged once a predictor has run.
     """
     try:
         found = await state.database.read_health(_select_findings)
     except DatabaseError as error:
         request.scope["minutebook.notes"]["reason"] = str(error)
         return _without_findings(request.app.version, error)
-    now = found.catalog.now()
-    ticks = {symbol: _tick_health(minute, now) for symbol, minute in found.catalog.newest.items()}
-    collector = _collector_health(found.collector)
-    is_fresh = bool(ticks) and not any(tick["stale"] for tick in ticks.values())
+    catalog = found.catalog
+    now = catalog.now()
+    ticks = {
+        symbol: tick_health(minute, now, is_collected=symbol in catalog.collected)
+        for symbol, minute in catalog.newest.items()
+    }
+    forecasts = {symbol: forecast_health(outlook, now) for symbol, outlook in found.outlooks.items()}
+    collector = collector_health(found.collector) if found.collector else None
+    predictor = predictor_health(found.predictor) if found.predictor else None
+    parts = [*ticks.values(), *forecasts.values(), *(service for service in (collector, predictor) if service)]
+    # A record without forecasts is well too, one that nobody collects is not.
+    is_well = bool(catalog.collected) and collector is not None and not any(part["stale"] for part in parts)
     body = {
-        "status": "ok" if is_fresh and collector and not collector["stale"] else "degraded",
+        "status": "ok" if is_well else "degraded",
         "version": request.app.version,
         "database": {
             "status": "ok",
@@ -64,6 +72,8 @@ async def read_health(request: Request, state: SharedState) -> Response:
         },
         "ticks": ticks,
         "collector": collector,
+        "forecasts": forecasts,
+        "predictor": predictor,
     }
     return Response(orjson.dumps(body), headers=_NOT_KEPT, media_type="application/json")
 
@@ -102,21 +112,13 @@ async def _select_findings(connection: Connection) -> _Findings:
     )
     latency = time.perf_counter() - began
     assert database is not None  # noqa: S101 - a SELECT without FROM has one row
-    return _Findings(latency, database, await select_catalog(connection), await _select_heartbeat(connection))
-
-
-async def _select_heartbeat(connection: Connection) -> Record | None:
-    return await connection.fetchrow(
-        """
-        SELECT instance, is_leader, started_at, beat_at, exchange_time, details::text AS details,
-               greatest(0, date_part('epoch', clock_timestamp() - beat_at)) AS age_seconds,
-               count(*) FILTER (WHERE clock_timestamp() - beat_at < $1 * interval '1 second') OVER () AS instances
-        FROM heartbeats
-        WHERE service = 'collector'
-        ORDER BY is_leader AND clock_timestamp() - beat_at < $1 * interval '1 second' DESC, beat_at DESC
-        LIMIT 1
-        """,
-        _SILENT_SECONDS,
+    return _Findings(
+        latency,
+        database,
+        await select_catalog(connection),
+        await select_heartbeat(connection, "collector"),
+        await select_outlooks(connection),
+        await select_heartbeat(connection, "predictor"),
     )
 
 
@@ -133,28 +135,7 @@ def _without_findings(version: str, error: DatabaseError) -> Response:
         },
         "ticks": {},
         "collector": None,
+        "forecasts": {},
+        "predictor": None,
     }
     return Response(orjson.dumps(body), 200 if answers else 503, _NOT_KEPT, "application/json")
-
-
-def _tick_health(minute: datetime | None, now: datetime) -> dict[str, Any]:
-    if minute is None:
-        return {"timestamp": None, "age_seconds": None, "stale": True}
-    age = age_seconds(minute, now)
-    return {"timestamp": to_text(minute), "age_seconds": age, "stale": is_stale(age)}
-
-
-def _collector_health(row: Record | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    return {
-        "instance": row["instance"],
-        "is_leader": row["is_leader"],
-        "started_at": to_text(row["started_at"]),
-        "beat_at": to_text(row["beat_at"]),
-        "age_seconds": round(row["age_seconds"], 3),
-        "stale": row["age_seconds"] > _SILENT_SECONDS,
-        "exchange_time": to_text(row["exchange_time"]) if row["exchange_time"] else None,
-        "instances": row["instances"],
-        "details": orjson.Fragment(row["details"]),
-    }

@@ -57,15 +57,15 @@ async def read_history(request: Request, query: HistoryParameters, state: Shared
         walk = begin_walk(query, catalog)
         if is_table and walk.start is None:
             walk = replace(walk, start=walk.lower)
-        return catalog, await select_history_page(connection, walk, limit, names, catalog.closed_until())
+        until = catalog.record_until(walk.symbol)
+        return catalog, await select_history_page(connection, walk, limit, names, until)
 
     catalog, page = await state.database.read(read)
     headers = csv_disposition(page.walk) if query.format == "csv" else {}
     if is_table and page.bars.has_more:
         return StreamedResponse(_table(state, page, names), CSV_MEDIA_TYPE, headers)
     now = catalog.now()
-    is_whole = page.walk.is_fixed and not any(gap.cause == "not_collected" for gap in page.gaps)
-    max_age = age_of_range(page.walk.end, now) if is_whole else until_next_minute(now)
+    max_age = age_of_range(page.walk.end, now) if page.is_whole else until_next_minute(now)
     if query.format == "csv":
         body = await encode_in_turn(state.turn, len(page.bars), lambda: csv_page(page, names))
         cursor = page.next_cursor()

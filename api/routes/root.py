@@ -4,10 +4,9 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.caching import cached_response
+from api.caching import UNTIL_RELEASE, cached_response
 from api.documentation import cached, problems
 from api.schemas import Root
-from shared.instant import DAY
 
 router = APIRouter(tags=["About"])
 
@@ -24,4 +23,4 @@ async def read_root(request: Request) -> Response:
     links["docs"] = {"href": "/docs", "title": "The documentation, to try out"}
     links["openapi"] = {"href": "/openapi.json", "title": "The documentation, for programs"}
     body = {"name": "Minutebook", "version": request.app.version, "links": links}
-    return cached_response(request, orjson.dumps(body), DAY)
+    return cached_response(request, orjson.dumps(body), UNTIL_RELEASE)

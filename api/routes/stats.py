@@ -1,7 +1,7 @@
 """`/price/stats`: a range of minutes summed up."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 import orjson
@@ -12,13 +12,14 @@ from api.caching import age_of_range, cached_response, until_next_minute
 from api.catalog import Catalog
 from api.documentation import NO_DATABASE, NO_SYMBOL, cached, problems
 from api.intervals import ONE_MINUTE
-from api.parameters import StatsParameters, StatsQuery, is_fixed, read_range, read_window
+from api.parameters import StatsParameters, StatsQuery, is_fixed_range, read_range, read_window
 from api.problems import invalid_parameter
 from api.schemas import Stats
 from api.state import SharedState
 from api.statistics import PERCENTILES, Summary, summarise
 from api.statistics_queries import Closes, Totals, select_statistics
 from shared.database.connection import Connection
+from shared.gaps import Run, are_absent, select_gaps
 from shared.instant import DAY, MINUTE, to_text
 
 router = APIRouter(tags=["Prices"])
@@ -43,28 +44,30 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
     symbol = catalog.resolve(query.symbol)
     start, end = _range(query, catalog)
     first, last = ONE_MINUTE.ceil(start), ONE_MINUTE.ceil(end)
-    until = catalog.closed_until()
+    past = Run(first, max(first, min(last, catalog.record_until(symbol))))
+    is_fixed = is_fixed_range(query.start, query.end)
 
-    async def read(connection: Connection) -> tuple[Totals, Closes]:
-        return await select_statistics(connection, symbol, first, last)
+    async def read(connection: Connection) -> tuple[Totals, Closes, bool]:
+        totals, closes = await select_statistics(connection, symbol, first, last)
+        is_whole = totals.minutes >= past.minutes
+        if is_fixed and not is_whole:
+            is_whole = are_absent(await select_gaps(connection, symbol, *past))
+        return totals, closes, is_fixed and is_whole
 
-    if (min(last, until) - max(first, catalog.begins[symbol])) // MINUTE <= _CLOSES_ON_THE_LOOP:
-        totals, closes = await state.database.read(read)
+    if (past.end - max(first, catalog.begins[symbol])) // MINUTE <= _CLOSES_ON_THE_LOOP:
+        totals, closes, is_whole = await state.database.read(read)
         summary = summarise(closes)
     else:
         # Years of closes are tens of megabytes; who asks for them takes turns.
         async with state.turn:
-            totals, closes = await state.database.read(read)
+            totals, closes, is_whole = await state.database.read(read)
             summary = await asyncio.to_thread(summarise, closes)
-    past = max(timedelta(0), min(last, until) - first) // MINUTE
     # A stored minute is past, even where this process has not yet noticed the minute's turn.
-    expected = max(past, summary.count)
+    expected = max(past.minutes, summary.count)
     head = {"symbol": symbol, "start": to_text(start), "end": to_text(end)}
     body = _encode(head, expected, totals, summary)
-    is_whole = is_fixed(query.start) and is_fixed(query.end) and summary.count == expected
-    return cached_response(
-        request, body, age_of_range(end, catalog.now()) if is_whole else until_next_minute(catalog.now())
-    )
+    now = catalog.now()
+    return cached_response(request, body, age_of_range(end, now) if is_whole else until_next_minute(now))
 
 
 def _range(query: StatsQuery, catalog: Catalog) -> tuple[datetime, datetime]:

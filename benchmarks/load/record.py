@@ -8,24 +8,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from benchmarks.common import SYMBOL
+from collector.pack import COPY_COLUMNS
 from shared.instant import DAY, to_milliseconds
 from simulator.generator import Generator
 from simulator.kline import DAY_MS
-
-_COLUMNS = (
-    "minute",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "quote_volume",
-    "trades",
-    "taker_base_volume",
-    "taker_quote_volume",
-    "symbol",
-    "source",
-)
 
 
 async def fill_record(owner_url: str, start: datetime, days: int) -> None:
@@ -33,7 +19,7 @@ async def fill_record(owner_url: str, start: datetime, days: int) -> None:
     connection = await asyncpg.connect(owner_url)
     try:
         await connection.copy_to_table(
-            "ticks", source=_pieces(to_milliseconds(start) // DAY_MS, days), columns=_COLUMNS, format="csv"
+            "ticks", source=_pieces(to_milliseconds(start) // DAY_MS, days), columns=COPY_COLUMNS, format="csv"
         )
         end = start + days * DAY
         await connection.execute("SELECT refresh_rollups($1, $2, $3)", SYMBOL, start, end)
@@ -56,6 +42,6 @@ async def _pieces(first_day: int, days: int) -> AsyncIterator[bytes]:
         values = [columns.column(name) for name in columns.schema.names if name not in {"open_time", "close_time"}]
         labels = [pa.array([text] * count) for text in (SYMBOL, "simulated")]
         sink = pa.BufferOutputStream()
-        table = pa.table([opened_at, *values, *labels], names=_COLUMNS)
+        table = pa.table([opened_at, *values, *labels], names=COPY_COLUMNS)
         pyarrow.csv.write_csv(table, sink, without_header)
         yield sink.getvalue().to_pybytes()

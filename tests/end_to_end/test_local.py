@@ -15,6 +15,7 @@ from deploy.local.ports import free_port
 from tests.processes import is_alive, python, until
 
 PATIENCE_SECONDS = 60.0
+FORECAST_SECONDS = 110.0
 
 
 class Run:
@@ -31,10 +32,10 @@ class Run:
         async for line in self.process.stdout:
             self.shown += line.decode()
 
-    async def says(self, text: str) -> None:
+    async def says(self, text: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until it has said so."""
         try:
-            await until(lambda: text in self.shown or self.process.returncode is not None, PATIENCE_SECONDS)
+            await until(lambda: text in self.shown or self.process.returncode is not None, seconds)
         finally:
             assert text in self.shown, self.shown
 
@@ -86,6 +87,7 @@ def descendants(process: int) -> set[int]:
         found = more
 
 
+@pytest.mark.timeout(300)
 async def test_demo_shows_two_weeks_offline_and_keeps_them_for_the_next_run(tmp_path: Path) -> None:
     """From an empty folder to answers, to Ctrl-C with nothing left running, to the same record again."""
     port = free_port()
@@ -99,6 +101,9 @@ async def test_demo_shows_two_weeks_offline_and_keeps_them_for_the_next_run(tmp_
                 await asyncio.sleep(0.2)
         day = await get(f"{run.url}/price/history", start="10d", limit="1000", features="none")
         assert {row["source"] for row in day["data"]} == {"simulated"}
+        # It has trained on all of the two weeks, in an MLflow of its own.
+        await run.says("forecasts_begin", FORECAST_SECONDS)
+        assert "MLflow, with the models and how they did, is at http://127.0.0.1:" in run.shown
 
         async with command("demo", tmp_path, port) as second:
             await second.process.wait()

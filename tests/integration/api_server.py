@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.settings import ApiSettings
+from shared.database.connection import Connection
 from shared.instant import MINUTE
 
 SYMBOL = "BTCUSDT"
@@ -133,9 +134,7 @@ async def store(
         await connection.close()
 
 
-async def add_ticks(
-    connection: "asyncpg.Connection[asyncpg.Record]", ticks: Sequence[Tick], symbol: str = SYMBOL
-) -> None:
+async def add_ticks(connection: Connection, ticks: Sequence[Tick], symbol: str = SYMBOL) -> None:
     """Store ticks and recompute their rollups."""
     if not ticks:
         return
@@ -165,7 +164,7 @@ async def add_ticks(
         await connection.execute("SELECT refresh_rollups($1, $2, $3)", symbol, min(minutes), max(minutes) + MINUTE)
 
 
-async def beat(connection: "asyncpg.Connection[asyncpg.Record]", exchange_time: datetime) -> None:
+async def beat(connection: Connection, exchange_time: datetime) -> None:
     """Set the exchange's clock."""
     await connection.execute(
         """

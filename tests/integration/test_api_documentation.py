@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from shared.features import FEATURES
 from shared.version import read_version
+from tests.integration.api_forecasts import writing
 from tests.integration.api_server import make_ticks, serving, store
 from tests.postgres import Database
 
@@ -22,6 +23,9 @@ ROUTES = {
     "/price/history",
     "/price/stats",
     "/price/gaps",
+    "/price/predict",
+    "/price/predict/history",
+    "/price/predict/score",
     "/health",
     "/health/live",
     "/health/ready",
@@ -30,8 +34,13 @@ ROUTES = {
 
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """The API over a small record with a gap."""
-    await store(database.owner_url, make_ticks(1_500, missing=[7, 8, 1_000]))
+    """The API over a small record with a gap and some forecasts, the newest of which do not expire so soon."""
+    ticks = make_ticks(1_500, missing=[7, 8, 1_000])
+    await store(database.owner_url, ticks)
+    async with writing(database) as scribe:
+        await scribe.forecast_all(ticks[-10:])
+        await scribe.score()
+        await scribe.owner.execute("UPDATE forecasts SET expires_at = expires_at + interval '1 hour'")
     async with serving(database.api_url) as client:
         yield client
 

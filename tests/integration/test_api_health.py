@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import asyncpg
 
-from tests.integration.api_server import START, make_ticks, serving, store, text
+from collector.symbols import update_given_up_symbols
+from tests.integration.api_server import START, at, make_ticks, serving, store, text
 from tests.postgres import Database
 
 TICKS = make_ticks(10)
@@ -48,7 +49,42 @@ async def test_a_symbol_without_ticks_degrades_it(database: Database) -> None:
     async with serving(database.api_url) as client:
         health = (await client.get("/health")).json()
     assert health["status"] == "degraded"
-    assert health["ticks"]["ETHUSDT"] == {"timestamp": None, "age_seconds": None, "stale": True}
+    assert health["ticks"]["ETHUSDT"] == {"timestamp": None, "age_seconds": None, "collected": True, "stale": True}
+
+
+async def test_a_symbol_that_is_no_longer_collected_is_not_stale(database: Database) -> None:
+    """Its record has ended: that is no trouble, and it is nobody's default, but still there to be read."""
+    gone = "AAAUSDT"
+    await store(database.owner_url, TICKS[:3], symbol=gone, now=NOW)
+    await store(database.owner_url, TICKS, now=NOW + timedelta(minutes=1))
+    connection = await asyncpg.connect(database.owner_url)
+    await update_given_up_symbols(connection, ["BTCUSDT"])
+    await connection.close()
+    async with serving(database.api_url) as client:
+        health = (await client.get("/health")).json()
+        assert (await client.get("/price/latest")).json()["symbol"] == "BTCUSDT"
+        latest = (await client.get(f"/price/latest?symbol={gone}")).json()
+        gaps = (await client.get(f"/price/gaps?symbol={gone}")).json()
+        stats = (await client.get(f"/price/stats?symbol={gone}&start={at(0)}&end={at(8)}")).json()
+        history = (await client.get(f"/price/history?symbol={gone}&start={at(0)}&end={at(8)}")).json()
+    assert health["status"] == "ok"
+    assert (health["ticks"][gone]["collected"], health["ticks"][gone]["stale"]) == (False, False)
+    # Whoever asks for it by name is told that it is old.
+    assert (latest["timestamp"], latest["stale"]) == (text(TICKS[2].minute), True)
+    assert (gaps["end"], gaps["gaps"]) == (at(3), [])
+    assert (stats["count"], stats["expected"], stats["completeness"]) == (3, 3, 1)
+    assert (history["count"], history["gaps"]) == (3, [])
+
+
+async def test_nothing_collected_degrades_it(database: Database) -> None:
+    """As when every symbol was given up."""
+    await store(database.owner_url, TICKS, now=NOW)
+    connection = await asyncpg.connect(database.owner_url)
+    await update_given_up_symbols(connection, [])
+    await connection.close()
+    async with serving(database.api_url) as client:
+        health = (await client.get("/health")).json()
+    assert (health["status"], health["ticks"]["BTCUSDT"]["stale"]) == ("degraded", False)
 
 
 async def test_a_silent_collector_degrades_it(database: Database) -> None:

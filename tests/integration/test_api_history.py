@@ -197,6 +197,18 @@ async def test_the_first_row_asked_for_has_its_features(client: httpx.AsyncClien
     assert after_gap["rsi_14"] is None
 
 
+@pytest.mark.parametrize("interval", ["1m", "5m", "1h", "4h", "1d"])
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+async def test_a_feature_that_is_a_decimal_is_exact(client: httpx.AsyncClient, interval: str, layout: str) -> None:
+    """A difference of prices has no more digits than they have."""
+    query = {"start": at(0), "limit": 1_000, "interval": interval, "order": "desc", "layout": layout}
+    data = (await get(client, **query, features="sma_15,price_range,hour"))["data"]
+    rows = data if layout == "rows" else [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
+    assert rows
+    assert [row["price_range"] for row in rows] == [row["high"] - row["low"] for row in rows]
+    assert list(rows[0])[-3:] == ["sma_15", "price_range", "hour"]
+
+
 async def test_features_can_be_chosen(client: httpx.AsyncClient) -> None:
     """By set or by name, in the order asked for."""
     for asked, names in (

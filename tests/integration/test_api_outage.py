@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.integration.api_server import at, make_ticks, serving, store
-from tests.integration.tcp_proxy import Proxy, proxying
+from tests.integration.tcp_proxy import Proxy, proxying, silent_port
 from tests.postgres import Database, OwnPostgres
 
 DATA_ROUTES = (
@@ -17,6 +17,8 @@ DATA_ROUTES = (
     "/price/history?format=csv",
     "/price/stats",
     "/price/gaps",
+    "/price/predict/history",
+    "/price/predict/score",
     "/health/ready",
 )
 HEALTH_SECONDS = 2.0
@@ -99,6 +101,21 @@ async def test_it_starts_without_a_server(database: Database) -> None:
             await assert_recovers(client)
 
 
+async def test_a_first_host_that_hangs(database: Database) -> None:
+    """Every route answers by the second one in time, and recovers with it."""
+    await store(database.owner_url, make_ticks(100))
+    async with proxying(database.api_url) as (proxy, url):
+        with silent_port() as port:
+            async with serving(url.replace("@127", f"@127.0.0.1:{port},127")) as client:
+                answers = await asyncio.gather(*(timed(client, path) for path in (*DATA_ROUTES, "/health")))
+                assert [response.status_code for response, _ in answers] == [200] * len(answers)
+                assert max(seconds for _, seconds in answers) < ROUTE_SECONDS
+                await proxy.refuse()
+                await assert_unavailable(client)
+                await proxy.open()
+                await assert_recovers(client)
+
+
 async def test_a_restart_in_between_is_not_noticed(proxied: tuple[Proxy, httpx.AsyncClient]) -> None:
     """Every kept connection is dead; each request gets its answer on a fresh one."""
     proxy, client = proxied
@@ -146,6 +163,14 @@ async def test_a_database_without_the_schema_names_migrate(empty_database: Datab
     # It answers, so that it is not 503.
     assert (health.status_code, health.json()["status"]) == (200, "degraded")
     assert health.json()["database"]["status"] == "outdated"
+
+
+async def test_a_url_that_cannot_be_read_is_unavailable(database: Database) -> None:
+    """It is found when the first connection is opened; the log has the sentence."""
+    async with serving("postgresql://api@127.0.0.1:port/minutebook") as client:
+        response = await client.get("/price/latest")
+    assert response.status_code == 503
+    assert response.json()["type"] == "urn:minutebook:problem:database-unavailable"
 
 
 async def test_a_wrong_password_is_unavailable_without_details(database: Database) -> None:

@@ -15,7 +15,15 @@ from tests.postgres import Server
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNT = 300
-ROUTES = ("/", "/price/latest", "/price/history", "/price/stats", "/price/gaps")
+ROUTES = (
+    "/",
+    "/price/latest",
+    "/price/history",
+    "/price/stats",
+    "/price/gaps",
+    "/price/predict/history",
+    "/price/predict/score",
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -32,6 +40,9 @@ BAD = [
     ("/price/latest?limit=5", "limit", "known here: symbol"),
     ("/?x=1", "x", "this route takes none"),
     ("/health?x=1", "x", "this route takes none"),
+    ("/docs?x=1", "x", "this route takes none"),
+    ("/docs/swagger-ui.css?v=1", "v", "this route takes none"),
+    ("/openapi.json?x=1", "x", "this route takes none"),
     ("/price/history?limit=1&limit=2", "limit", "more than once"),
     ("/price/history?limit=0", "limit", "greater than or equal to 1"),
     ("/price/history?limit=10001", "limit", "less than or equal to 10000"),
@@ -56,6 +67,13 @@ BAD = [
     ("/price/history?start=1h&end=2h", "start", "is not before the end"),
     ("/price/history?start=2024-03-01&end=2024-03-01", "start", "is not before the end"),
     ("/price/history?start=999999999w", "start", "longer than any record"),
+    ("/price/history?start=99999d", "start", "before 1973"),
+    ("/price/gaps?start=99999d", "start", "before 1973"),
+    ("/price/stats?start=99999d", "start", "before 1973"),
+    ("/price/stats?window=99999d", "window", "before 1973"),
+    ("/price/stats?window=99999999d", "window", "before the first year"),
+    ("/price/stats?window=999999999w", "window", "longer than any record"),
+    ("/price/stats?window=2024-03-01", "window", "is not a duration"),
     ("/price/history?cursor=x", "cursor", "not a cursor of this route"),
     ("/price/history?cursor=%C3%A4", "cursor", "not a cursor of this route"),
     ("/price/history?cursor=W10", "cursor", "not a cursor of this route"),
@@ -105,7 +123,7 @@ async def test_an_endless_query_is_refused(client: httpx.AsyncClient, path: str)
     assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/price", "/price/latest/", "/%00", "/%ff", "/price/predict"])
+@pytest.mark.parametrize("path", ["/nothing", "/price", "/price/latest/", "/%00", "/%ff", "/price/predictions"])
 async def test_an_unknown_path_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
     """404, in the same form."""
     response = await client.get(path)
@@ -141,7 +159,9 @@ async def test_head_of_a_stream_ends(client: httpx.AsyncClient) -> None:
     assert (response.status_code, response.content) == (200, b"")
 
 
-@pytest.mark.parametrize("path", [*ROUTES, "/price/history?format=csv"])
+@pytest.mark.parametrize(
+    "path", [*ROUTES, "/price/history?format=csv", "/docs", "/docs/swagger-ui.css", "/openapi.json"]
+)
 async def test_an_answer_that_the_reader_has_is_not_sent_again(client: httpx.AsyncClient, path: str) -> None:
     """Also with a list, a weak tag, or a star; another tag gets the answer."""
     first = await client.get(path)

@@ -1,5 +1,6 @@
 """`/price/stats` against a plain calculation over the same minutes."""
 
+import asyncio
 import json
 import math
 import statistics
@@ -9,10 +10,12 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
-from tests.integration.api_server import START, Tick, at, make_ticks, serving, store, text
+from shared.instant import MINUTE
+from tests.integration.api_server import START, SYMBOL, Tick, at, make_ticks, serving, store, text
 from tests.postgres import Database
 
 # Three days and a bit, with gaps at an hour's edge, within one, and over several.
@@ -162,3 +165,28 @@ def _assert_same(what: str, found: Any, expected: Any) -> None:
     else:
         # Decimals are compared exactly.
         assert found == expected, what
+
+
+async def test_all_of_an_answer_is_of_one_moment(database: Database) -> None:
+    """A minute that is corrected while it is read is old throughout or new throughout."""
+    old, new = make_ticks(1, seed=1), make_ticks(1, seed=2)
+    await store(database.owner_url, old)
+    connection = await asyncpg.connect(database.owner_url)
+    stop = asyncio.Event()
+
+    async def correct() -> None:
+        while not stop.is_set():
+            for [tick] in (new, old):
+                async with connection.transaction():
+                    await connection.execute("UPDATE ticks SET close = $1, high = $2", tick.close, tick.high + 100)
+                    await connection.execute("SELECT refresh_rollups($1, $2, $3)", SYMBOL, START, START + MINUTE)
+
+    async with serving(database.api_url) as client, asyncio.TaskGroup() as group:
+        group.create_task(correct())
+        seen = set()
+        for _ in range(100):
+            answer = await get(client, start=at(0), end=at(60))
+            seen.add((answer["first"], answer["median"]))
+        stop.set()
+    await connection.close()
+    assert seen == {(tick.close, tick.close) for [tick] in (new, old)}

@@ -20,24 +20,25 @@ minutes = instants.map(lambda instant: instant.replace(second=0, microsecond=0))
     start=instants,
     length=st.timedeltas(timedelta(0), timedelta(days=3_000)),
     position=minutes,
+    within=st.integers(0, 1_440),
 )
 def test_a_cursor_comes_back_as_it_went(
-    asked: dict[str, str], start: datetime, length: timedelta, position: datetime
+    asked: dict[str, str], start: datetime, length: timedelta, position: datetime, within: int
 ) -> None:
     """Through a text that needs no escaping in a query."""
     if start.year > 8_980:
         return
-    cursor = Cursor("history", asked, "BTCUSDT", start, start + length, position)
+    cursor = Cursor("history", asked, "BTCUSDT", start, start + length, position, within)
     text = cursor.encode()
     assert text.replace("-", "").replace("_", "").isalnum()
-    assert decode_cursor(text, "history") == cursor
+    assert decode_cursor(text, "history", asked) == cursor
 
 
 @given(st.text(max_size=200))
 def test_other_texts_are_refused(text: str) -> None:
     """With a problem, never another error."""
     with pytest.raises(ProblemError):
-        decode_cursor(text, "history")
+        decode_cursor(text, "history", {})
 
 
 json_values = st.recursive(
@@ -47,12 +48,12 @@ json_values = st.recursive(
 )
 
 
-@given(st.lists(json_values, min_size=7, max_size=7))
+@given(st.lists(json_values, min_size=8, max_size=8))
 def test_forged_cursors_are_refused(content: list[object]) -> None:
     """Whatever is inside."""
     forged = base64.urlsafe_b64encode(orjson.dumps([1, "history", *content[2:]])).decode().rstrip("=")
     try:
-        cursor = decode_cursor(forged, "history")
+        cursor = decode_cursor(forged, "history", {})
     except ProblemError:
         return
     assert cursor.start <= cursor.end
@@ -63,4 +64,4 @@ def test_a_cursor_belongs_to_its_route() -> None:
     now = datetime(2024, 3, 1, tzinfo=UTC)
     text = Cursor("gaps", {}, "BTCUSDT", now, now, now).encode()
     with pytest.raises(ProblemError):
-        decode_cursor(text, "history")
+        decode_cursor(text, "history", {})

@@ -1,0 +1,112 @@
+"""Forecasts for the API's tests, written as the predictor writes them: before their targets, by its own role."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from predictor.model_info import ModelInfo
+from predictor.scoring import score_due
+from predictor.status import Heartbeat, Status, upsert_status
+from predictor.store import Decision, Forecast, ForecastRow, insert_forecast, upsert_model
+from shared.database.connection import Connection
+from shared.instant import MINUTE
+from tests.collecting import connected
+from tests.integration.api_server import START, SYMBOL, Tick, beat
+from tests.postgres import Database
+
+HORIZONS = (1, 5, 60)
+MODEL = ModelInfo(
+    symbol=SYMBOL,
+    version=3,
+    name="minutebook-BTCUSDT",
+    run_id="5f0c1e7a",
+    trained_at=datetime(2024, 2, 29, 3, 15, 21, tzinfo=UTC),
+    trained_from=datetime(2024, 1, 29, 3, 15, tzinfo=UTC),
+    trained_to=datetime(2024, 2, 29, 3, 15, tzinfo=UTC),
+    data_digest="9f86d081",
+    feature_version=1,
+    horizons=HORIZONS,
+)
+DECISION = "The challenger replaces the champion: its mean score is 0.98 of the champion's."
+
+
+@dataclass(frozen=True)
+class Scribe:
+    """Writes as the predictor, and sets the exchange's clock as the owner."""
+
+    owner: Connection
+    predictor: Connection
+
+    async def set_time(self, instant: datetime) -> None:
+        """Let the exchange's clock show `instant`, and run on."""
+        await beat(self.owner, instant)
+
+    async def forecast(
+        self, tick: Tick, horizons: Sequence[int] = HORIZONS, point: Decimal | None = None, symbol: str = SYMBOL
+    ) -> Forecast:
+        """Forecast at a tick's close, two seconds after it."""
+        made_at = tick.minute + MINUTE
+        await self.set_time(made_at + timedelta(seconds=2))
+        rows = [
+            ForecastRow(
+                horizon_minutes=minutes,
+                point=point or tick.close,
+                lower_50=tick.close - 10 * minutes,
+                upper_50=tick.close + 10 * minutes,
+                lower_80=tick.close - 20 * minutes,
+                upper_80=tick.close + 20 * minutes,
+                lower_95=tick.close - 30 * minutes,
+                upper_95=tick.close + 30 * minutes,
+                volatility=0.0005 * minutes**0.5,
+                probability_up=0.5,
+            )
+            for minutes in horizons
+        ]
+        forecast = Forecast(symbol, made_at, tick.close, MODEL.version, rows)
+        assert await insert_forecast(self.predictor, forecast) == list(horizons)
+        return forecast
+
+    async def forecast_all(self, ticks: Iterable[Tick], horizons: Sequence[int] = HORIZONS) -> None:
+        """Forecast at the close of each tick, in order."""
+        for tick in ticks:
+            await self.forecast(tick, horizons)
+
+    async def score(self) -> int:
+        """Score what came due by the exchange's clock."""
+        async with self.predictor.transaction():
+            return await score_due(self.predictor, SYMBOL)
+
+    async def tell(
+        self, reason: str | None, *, registry_reason: str | None = None, symbol: str = SYMBOL, silent_for: int = 0
+    ) -> None:
+        """Say, so many seconds ago, that the symbol is forecast, or why not."""
+        await upsert_status(
+            self.predictor, Status(symbol, reason, None, MODEL.version, registry_reason, START + timedelta(days=1))
+        )
+        await self.owner.execute(
+            "UPDATE predictor_status SET checked_at = checked_at - $2 * interval '1 second' WHERE symbol = $1",
+            symbol,
+            silent_for,
+        )
+
+    async def live(self, *symbols: str, silent_for: int = 0) -> None:
+        """Give a predictor's sign of life, so many seconds ago, that names its symbols."""
+        heartbeat = Heartbeat()
+        await heartbeat.beat(self.predictor, {"symbols": symbols})
+        await self.owner.execute(
+            "UPDATE heartbeats SET beat_at = beat_at - $2 * interval '1 second' WHERE instance = $1",
+            heartbeat.instance,
+            silent_for,
+        )
+
+
+@asynccontextmanager
+async def writing(database: Database, symbols: Sequence[str] = (SYMBOL,)) -> AsyncIterator[Scribe]:
+    """Write forecasts into that database, which gets a model of each symbol."""
+    async with connected(database.owner_url) as owner, connected(database.predictor_url) as predictor:
+        for symbol in symbols:
+            decision = Decision(was_promoted=True, reason=DECISION, metrics={})
+            await upsert_model(predictor, replace(MODEL, symbol=symbol), decision)
+        yield Scribe(owner, predictor)
