@@ -22,7 +22,7 @@ from predictor.minute_files import guess_symbol, read_minutes
 from predictor.model import DistributionModel
 from predictor.schedule import Schedule
 from predictor.track import empty_track
-from predictor.training import extend_track, retrain
+from predictor.training import HISTORY_MS_MAX, TRACK_MS, extend_track, retrain
 from shared.bars import Bars
 from shared.command import EXIT_OK
 from shared.errors import UsageError
@@ -118,8 +118,11 @@ def run_backtest(options: Namespace) -> int:
         raise UsageError(f"--plots names a folder that does not exist: {options.plots}.")
     bars = read_minutes(options.data)
     symbol = options.symbol or guess_symbol(options.data)
-    walk = Backtest(bars, horizons, options.every, schedule)
     since_ms, until_ms = to_milliseconds(since), to_milliseconds(until)
+    # The first training of all looks no further back, so that decades of files cost only their reading.
+    first = int(np.searchsorted(bars.open_time, since_ms - HISTORY_MS_MAX - 2 * TRACK_MS))
+    bars = bars.part(min(first, len(bars) - 1), len(bars))
+    walk = Backtest(bars, horizons, options.every, schedule)
     end_ms = min(until_ms, int(bars.open_time[-1]) + 2 * MINUTE_MS)
     if since_ms >= end_ms:
         raise UsageError(f"The files end at {to_text(from_milliseconds(end_ms - MINUTE_MS))}, before --since.")

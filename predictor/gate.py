@@ -36,12 +36,10 @@ def decide(minutes: Minutes, rows: Integers, challenger: DistributionModel, cham
     calibration = Calibration(minutes, before if len(before) else challenger.track, champion.horizons_)
     ratio = float(np.mean(_scores(minutes, rows, ours, calibration) / _scores(minutes, rows, theirs, calibration)))
     days = (int(open_time[-1]) - int(open_time[0]) + 5 * MINUTE_MS) / 86_400_000
-    compared = f"over the last {days:.1f} days, held out, its mean score is {ratio:.4f} of the champion's"
+    compared = f"over the last {days:.1f} days, held out, the challenger's mean score is {ratio:.4f} of the champion's"
     if ratio < 1.0:
         return Decision(is_better=True, reason=f"The challenger replaces the champion: {compared}.")
-    return Decision(
-        is_better=False, reason=f"The champion stays: {compared.replace('its', 'the challenger' + chr(39) + 's')}."
-    )
+    return Decision(is_better=False, reason=f"The champion stays: {compared}.")
 
 
 def _scores(minutes: Minutes, rows: Integers, variances: Floats, calibration: Calibration) -> Floats:
