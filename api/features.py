@@ -10,7 +10,8 @@ import numpy as np
 from api.bars import AMOUNTS, EXACT, NUMBERS, RANGES, BarColumns
 from api.intervals import Interval
 from shared.bars import Bars
-from shared.features import FEATURES, compute, warm_up_bars
+from shared.feature_table import FEATURES
+from shared.features import compute, warm_up_bars
 from shared.instant import MILLISECOND
 from shared.rolling import Floats, Integers
 

@@ -50,12 +50,20 @@ class RangeQuery(SymbolQuery):
     )
 
 
-class HistoryQuery(RangeQuery):
-    """Which bars, and how they are written."""
+class PageQuery(RangeQuery):
+    """Which page of a range."""
 
-    interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"] = Field(
-        "1m", description="The length of a bar. Only finished bars are served."
+    cursor: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1_000,
+        description="`next_cursor` of the page before, with the other parameters as they were.",
     )
+
+
+class RowsQuery(PageQuery):
+    """Which rows of a range, as pages or as one table."""
+
     limit: int | None = Field(
         None,
         ge=1,
@@ -63,11 +71,19 @@ class HistoryQuery(RangeQuery):
         description="The number of rows on a page: 100 if absent for JSON; without it CSV is the whole range.",
         examples=[100],
     )
-    cursor: str | None = Field(
-        None,
-        min_length=1,
-        max_length=1_000,
-        description="`next_cursor` of the page before, with the other parameters as they were.",
+    format: Format = Field("json", description="`json` or `csv`; CSV has the same values, and nothing for null.")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the whole range is wanted rather than a page."""
+        return self.format == "csv" and self.limit is None
+
+
+class HistoryQuery(RowsQuery):
+    """Which bars, and how they are written."""
+
+    interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"] = Field(
+        "1m", description="The length of a bar. Only finished bars are served."
     )
     order: Order = Field("asc", description="By time: `asc`, the oldest first, or `desc`, the newest first.")
     features: str = Field(
@@ -77,7 +93,6 @@ class HistoryQuery(RangeQuery):
         examples=["default"],
     )
     layout: Layout = Field("rows", description="JSON's `data`: an object a row, or an array a column.")
-    format: Format = Field("json", description="`json` or `csv`; CSV has the same values, and nothing for null.")
 
 
 class StatsQuery(RangeQuery):
@@ -92,16 +107,10 @@ class StatsQuery(RangeQuery):
     )
 
 
-class GapsQuery(RangeQuery):
+class GapsQuery(PageQuery):
     """Which days are looked through."""
 
     limit: int = Field(3_660, ge=1, le=MAX_ROWS, description="The number of days on a page.")
-    cursor: str | None = Field(
-        None,
-        min_length=1,
-        max_length=1_000,
-        description="`next_cursor` of the page before, with the other parameters as they were.",
-    )
 
 
 def _horizon(description: str) -> Any:
@@ -114,30 +123,11 @@ class PredictQuery(SymbolQuery):
     horizon: int | None = _horizon("How far ahead, in minutes; every horizon if absent.")
 
 
-class ForecastHistoryQuery(RangeQuery):
+class ForecastHistoryQuery(RowsQuery):
     """Which past forecasts, by the time when they were made, and how they are written."""
 
     horizon: int | None = _horizon("Only forecasts so many minutes ahead; of every horizon if absent.")
-    limit: int | None = Field(
-        None,
-        ge=1,
-        le=MAX_ROWS,
-        description="The number of rows on a page: 100 if absent for JSON; without it CSV is the whole range.",
-        examples=[100],
-    )
-    cursor: str | None = Field(
-        None,
-        min_length=1,
-        max_length=1_000,
-        description="`next_cursor` of the page before, with the other parameters as they were.",
-    )
     order: Order = Field("asc", description="By time, then horizon: `asc`, the oldest first, or `desc`, the newest.")
-    format: Format = Field("json", description="`json` or `csv`; CSV has the same values, and nothing for null.")
-
-    @property
-    def is_table(self) -> bool:
-        """Whether the whole range is wanted rather than a page."""
-        return self.format == "csv" and self.limit is None
 
 
 SymbolParameters = Annotated[SymbolQuery, Query()]

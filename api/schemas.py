@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.fields import FieldInfo
 
 from api.bars import EXACT
-from shared.features import FEATURES, Feature
+from shared.feature_table import FEATURES, Feature
 
 # An exact decimal is a number in JSON; pydantic would document a text too.
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]

@@ -16,22 +16,20 @@ from tqdm import tqdm
 
 from predictor.distribution import Distributions, distribute
 from predictor.evaluation import Evaluation, HorizonScores, score
-from predictor.inputs import MINUTE_MS, Minutes
+from predictor.inputs import Minutes
 from predictor.intervals import LEVELS, Calibration
 from predictor.minute_files import guess_symbol, read_minutes
 from predictor.model import DistributionModel
 from predictor.schedule import Schedule
+from predictor.settings import DEFAULT_HORIZONS, DEFAULT_SCHEDULE, check_horizons
 from predictor.track import empty_track
 from predictor.training import HISTORY_MS_MAX, TRACK_MS, extend_track, retrain
 from shared.bars import Bars
 from shared.command import EXIT_OK
 from shared.errors import UsageError
-from shared.instant import floor_minute, from_milliseconds, parse_instant, to_milliseconds, to_text, utc_now
+from shared.instant import MINUTE_MS, floor_minute, from_milliseconds, parse_instant, to_milliseconds, to_text, utc_now
 from shared.rolling import Integers
 
-DEFAULT_HORIZONS = "1,5,15,60"
-DEFAULT_SCHEDULE = "15 3 * * *"
-_LONGEST_HORIZON = 1440
 _EVERY_MAX = 1440
 
 
@@ -92,7 +90,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--data", nargs="+", required=True, type=Path, metavar="FILE", help="minutes, Parquet or CSV")
     parser.add_argument("--since", required=True, metavar="T", help="the first forecast: a date or time")
     parser.add_argument("--until", required=True, metavar="T", help="the end, not included")
-    parser.add_argument("--horizons", default=DEFAULT_HORIZONS, metavar="MINUTES", help="a comma list of minutes")
+    parser.add_argument(
+        "--horizons", default=",".join(map(str, DEFAULT_HORIZONS)), metavar="MINUTES", help="a comma list of minutes"
+    )
     parser.add_argument("--every", type=int, default=5, metavar="MINUTES", help="a forecast each so many minutes")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="where the forecasts are written, CSV")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="where to write reliability.png and errors.png")
@@ -219,10 +219,10 @@ def _texts(milliseconds: Integers) -> list[str]:
 
 
 def _horizons(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and 1 <= int(part) <= _LONGEST_HORIZON for part in parts):
-        raise UsageError(f"--horizons must be a comma list of minutes from 1 to {_LONGEST_HORIZON}, such as 1,5,15,60.")
-    return tuple(sorted({int(part) for part in parts}))
+    try:
+        return check_horizons(tuple(int(part) for part in text.split(",") if part.strip()))
+    except ValueError as error:
+        raise UsageError("--horizons must be a comma list of minutes from 1 to 1440, such as 1,5,15,60.") from error
 
 
 def _instant(name: str, text: str) -> datetime:

@@ -11,7 +11,7 @@ from predictor.model_info import ModelInfo
 from predictor.settings import PredictorSettings
 from shared.bars import Bars
 from shared.errors import MinutebookError, ModelUnusableError, RegistryError
-from shared.features import FEATURE_VERSION
+from shared.feature_table import FEATURE_VERSION
 from shared.logging import get_logger
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.distribution import Distributions, distribute
-from predictor.inputs import MINUTE_MS, Minutes
+from predictor.inputs import Minutes
 from predictor.intervals import LEVELS, Calibration
 from predictor.reference import Band, constant_width, log_har
 from predictor.scores import is_covered, pinball, qlike, winkler
 from predictor.track import Track
+from shared.instant import DAY_MS, MINUTE_MS
 from shared.rolling import Floats, Integers
 
 # What of a track is needed before its forecasts' intervals stand on scores.
-_WARM_UP_MS = 7 * 86_400_000
+_WARM_UP_MS = 7 * DAY_MS
 _STEP = 5
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.distribution import distribute
-from predictor.inputs import MEMORY_MINUTES, MINUTE_MS, Minutes
-from predictor.intervals import LEVELS, WINDOW_DAYS, Calibration
+from predictor.inputs import MEMORY_MINUTES, Minutes
+from predictor.intervals import ANEW_MS, LEVELS, WINDOW_DAYS, Calibration
 from predictor.model import DistributionModel
 from shared.bars import Bars
 from shared.errors import InputsMissingError
-from shared.instant import from_milliseconds, to_text
+from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds, to_text
 
 # The conformal window, and what the first of its forecasts look back on.
 HISTORY_DAYS = WINDOW_DAYS + -(-MEMORY_MINUTES // 1440)
@@ -39,18 +39,19 @@ class Forecaster:
     def forecast(self, bars: Bars) -> tuple[Distribution, ...]:
         """Forecast at the close of the last bar, from the last HISTORY_DAYS of bars or what there is of them.
 
-        Raises InputsMissingError with a sentence why there is none. Seconds of work the first time, and at full hours;
-        a fraction of one in between.
+        Raises InputsMissingError with a sentence why there is none. A second of work the first time, and where scores
+        are looked at anew; a fraction of one in between, for what the newest minute's own inputs look back on.
         """
         if not len(bars):
             raise InputsMissingError("No minute is in the record yet.")
-        minutes = Minutes.of(bars)
+        first = int(np.searchsorted(bars.open_time, bars.open_time[-1] - MEMORY_MINUTES * MINUTE_MS))
+        minutes = Minutes.of(bars.part(first, len(bars)))
         row = np.array([len(minutes) - 1])
         variances = self._model.variances(minutes, row)
         if not np.isfinite(variances).all():
             made_at = to_text(from_milliseconds(int(minutes.open_time[-1]) + MINUTE_MS))
             raise InputsMissingError(f"Too many of the minutes before {made_at} are missing to forecast from.")
-        calibration = self._calibrated(minutes)
+        calibration = self._calibrated(bars)
         made = distribute(minutes, row, variances, calibration)
         return tuple(
             Distribution(
@@ -67,13 +68,13 @@ class Forecaster:
             for position, horizon in enumerate(self._model.horizons_)
         )
 
-    def _calibrated(self, minutes: Minutes) -> Calibration:
-        """The calibration for this hour: quantiles rest on scores that were there when it began."""
-        made_at = int(minutes.open_time[-1]) + MINUTE_MS
-        hour = made_at // 3_600_000
-        if self._calibration is None or self._calibration[0] != hour:
-            self._extend(minutes, hour * 3_600_000)
-            self._calibration = hour, Calibration(minutes, self._track, self._model.horizons_)
+    def _calibrated(self, bars: Bars) -> Calibration:
+        """The calibration that holds until quantiles are taken anew: on scores that were there when its time began."""
+        block = (int(bars.open_time[-1]) + MINUTE_MS) // ANEW_MS
+        if self._calibration is None or self._calibration[0] != block:
+            minutes = Minutes.of(bars)
+            self._extend(minutes, block * ANEW_MS)
+            self._calibration = block, Calibration(minutes, self._track, self._model.horizons_)
         return self._calibration[1]
 
     def _extend(self, minutes: Minutes, until_ms: int) -> None:
@@ -84,4 +85,4 @@ class Forecaster:
         rows = np.arange(max(0, minutes.index_of(start_ms)), max(0, minutes.index_of(until_ms)), dtype=np.int64)
         if len(rows):
             self._track = self._track.extended(minutes.open_time[rows], self._model.variances(minutes, rows))
-        self._track = self._track.since(until_ms - (WINDOW_DAYS + 1) * 86_400_000)
+        self._track = self._track.since(until_ms - (WINDOW_DAYS + 1) * DAY_MS)

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from predictor.inputs import MINUTE_MS, Minutes
+from predictor.inputs import Minutes
 from predictor.intervals import LEVELS, Calibration
 from predictor.model import DistributionModel
 from predictor.scores import qlike, winkler
+from shared.instant import DAY_MS, MINUTE_MS
 from shared.rolling import Floats, Integers
 
 _ROWS_MIN = 100
@@ -35,7 +36,7 @@ def decide(minutes: Minutes, rows: Integers, challenger: DistributionModel, cham
     before = champion.track.until(int(open_time[0]))
     calibration = Calibration(minutes, before if len(before) else challenger.track, champion.horizons_)
     ratio = float(np.mean(_scores(minutes, rows, ours, calibration) / _scores(minutes, rows, theirs, calibration)))
-    days = (int(open_time[-1]) - int(open_time[0]) + 5 * MINUTE_MS) / 86_400_000
+    days = (int(open_time[-1]) - int(open_time[0]) + 5 * MINUTE_MS) / DAY_MS
     compared = f"over the last {days:.1f} days, held out, the challenger's mean score is {ratio:.4f} of the champion's"
     if ratio < 1.0:
         return Decision(is_better=True, reason=f"The challenger replaces the champion: {compared}.")

@@ -14,14 +14,13 @@ import numpy as np
 
 from shared.bars import Bars
 from shared.features import compute
-from shared.rolling import Floats, Integers, rolling_mean, rolling_sum, run_ages
+from shared.formulas import day_of_week
+from shared.instant import DAY_MS, MINUTE_MS
+from shared.rolling import Floats, Integers, rolling_mean, rolling_sum
 
-MINUTE_MS = 60_000
 WEEK_MINUTES = 10_080
 LEAST_SHARE = 0.5
 DAY_AHEAD = 720
-# 1970-01-01 was a Thursday; the week begins on Monday.
-_FIRST_MINUTE = 3 * 1440
 _VARIANCE_FLOOR = 1e-12
 _AMOUNT_FLOOR = 1.0
 _COUNT_FLOOR = 1e-2
@@ -119,7 +118,7 @@ class Minutes:
     @cached_property
     def minute_of_week(self) -> Integers:
         """0 for Monday 00:00 UTC."""
-        return (self.open_time // MINUTE_MS + _FIRST_MINUTE) % WEEK_MINUTES
+        return day_of_week(self.bars) * 1440 + self.open_time % DAY_MS // MINUTE_MS
 
     def index_of(self, time_ms: int) -> int:
         """The position of the minute that opens at `time_ms`, which may lie outside."""
@@ -183,6 +182,5 @@ class Minutes:
     def _ahead(self, values: Floats, horizon: int) -> Floats:
         result = np.full(len(values), np.nan)
         if len(values) > horizon:
-            age = run_ages(self.open_time, MINUTE_MS)
-            result[:-horizon] = rolling_sum(values, horizon, age)[horizon:]
+            result[:-horizon] = rolling_sum(values, horizon, self.bars.age)[horizon:]
         return result

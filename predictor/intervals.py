@@ -11,15 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from predictor.inputs import MINUTE_MS, Minutes
+from predictor.inputs import Minutes
 from predictor.track import Track
+from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.rolling import Floats, Integers
 
 LEVELS = (50, 80, 95)
 WINDOW_DAYS = 28
-_WINDOW_MS = WINDOW_DAYS * 86_400_000
+_WINDOW_MS = WINDOW_DAYS * DAY_MS
 # Quantiles are taken anew at full four hours; in between they hardly move.
-_ANEW_MS = 4 * 3_600_000
+ANEW_MS = 4 * HOUR_MS
 _PHASES = 5
 _GROUPS_MAX = 5
 # Scores that a group needs; those whose targets overlap count as one.
@@ -54,13 +55,13 @@ class Calibration:
         log_deviation = np.log(variances) / 2.0
         result = np.full((len(LEVELS), *variances.shape), np.nan)
         made_at = open_time + MINUTE_MS
-        block = made_at // _ANEW_MS if as_of_ms is None else np.full(len(made_at), as_of_ms // _ANEW_MS)
+        block = made_at // ANEW_MS if as_of_ms is None else np.full(len(made_at), as_of_ms // ANEW_MS)
         for phase in np.unique(made_at // MINUTE_MS % _PHASES):
             like = self._of_phase(int(phase))
             wanted = np.flatnonzero(made_at // MINUTE_MS % _PHASES == phase)
             ends = np.flatnonzero(np.diff(block[wanted])) + 1
             for rows in np.split(wanted, ends):
-                now_ms = int(block[rows[0]]) * _ANEW_MS
+                now_ms = int(block[rows[0]]) * ANEW_MS
                 for position, horizon in enumerate(self.horizons):
                     result[:, rows, position] = self._at(like, position, horizon, now_ms, log_deviation[rows, position])
         return result

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, parquet
 
-from predictor.inputs import MINUTE_MS
 from shared.bars import Bars
 from shared.errors import UsageError
+from shared.instant import MINUTE_MS
 from shared.rolling import Floats, Integers
 
 _TIMES = ("open_time_ms", "open_time", "timestamp", "minute")

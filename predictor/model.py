@@ -15,11 +15,12 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from predictor.fits import fit_least_squares, fit_qlike
-from predictor.inputs import COLUMNS, INPUTS, MINUTE_MS, PLAIN, Minutes
+from predictor.inputs import COLUMNS, INPUTS, PLAIN, Minutes
 from predictor.seasons import activity_season, log_before, mean_after, variance_season
 from predictor.track import empty_track
 from shared.errors import TooLittleHistoryError
-from shared.features import FEATURE_VERSION
+from shared.feature_table import FEATURE_VERSION
+from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds
 from shared.rolling import Floats, Integers
 
 # Single minutes often do not move at all, and the logarithm of that tells nothing: below this horizon there is only
@@ -31,8 +32,7 @@ _ROWS_MIN = 300
 _ROW_STEP = 5
 # Trees learn from rows that lie weeks apart; below this they would learn the weeks by heart.
 _ROWS_FOR_TREES = 15_000
-_DAY_MS = 86_400_000
-_WEEK_MS = 7 * _DAY_MS
+_WEEK_MS = 7 * DAY_MS
 _LARGEST_RATIO = 12.0
 # The level is a mean over all rows, of which an eighth says as much.
 _SCALE_STEP = 8
@@ -158,7 +158,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
 
     def _is_tree_day(self, age_ms: int) -> bool:
         """Whether to grow trees anew: each Sunday or so; a model that is rejected does not hurry the next."""
-        is_sunday = (self.trained_to_ms_ // _DAY_MS + 3) % 7 == 6
+        is_sunday = from_milliseconds(self.trained_to_ms_).weekday() == 6
         return age_ms > 3 * _WEEK_MS or (is_sunday and age_ms > _WEEK_MS // 2)
 
     def _variances(self, table: Floats) -> Floats:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictor.inputs import MINUTE_MS, Minutes
+from predictor.inputs import Minutes
 from predictor.intervals import LEVELS
+from shared.instant import DAY_MS, MINUTE_MS
 from shared.rolling import Floats, Integers, rolling_sum
 
-DAY_MS = 86_400_000
 _WINDOWS = (15, 60, 360, 1440)
 _SHORTEST_TARGET = 15
 _FIT_DAYS = 30

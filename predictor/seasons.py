@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from predictor.inputs import DAY_AHEAD, WEEK_MINUTES, Minutes
+from shared.formulas import garman_klass, parkinson
 from shared.rolling import Floats, Integers
 
 # A minute that has more than this many times its share says nothing of its season.
@@ -42,10 +43,7 @@ def _of_part(minutes: Minutes, first: int, last: int, relative: Floats) -> Float
 def minute_variance(minutes: Minutes) -> Floats:
     """A minute's variance from its return and its range, whose noises differ."""
     bars = minutes.bars
-    body = np.log(bars.close / bars.open)
-    parkinson = bars.log_range**2 / (4.0 * np.log(2.0))
-    garman_klass = 0.5 * bars.log_range**2 - (2.0 * np.log(2.0) - 1.0) * body**2
-    return np.asarray((parkinson + garman_klass + bars.log_return**2) / 3.0)
+    return np.asarray((parkinson(bars, 1) ** 2 + garman_klass(bars, 1) ** 2 + bars.log_return**2) / 3.0)
 
 
 def estimate(minute_of_week: Integers, relative: Floats) -> Floats:

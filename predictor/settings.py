@@ -11,10 +11,13 @@ from predictor.schedule import Schedule
 from shared.errors import SettingsError
 from shared.settings import CommaList, PostgresUrl, Settings, check_symbols, split_list
 
+DEFAULT_HORIZONS = (1, 5, 15, 60)
+DEFAULT_SCHEDULE = "15 3 * * *"
 _LONGEST_HORIZON = 1440
 
 
-def _check_horizons(horizons: tuple[int, ...]) -> tuple[int, ...]:
+def check_horizons(horizons: tuple[int, ...]) -> tuple[int, ...]:
+    """Increasing, without repeats; raises ValueError with a sentence for none, or one that is out of reach."""
     if not horizons or not all(1 <= minutes <= _LONGEST_HORIZON for minutes in horizons):
         raise ValueError(f"name minutes from 1 to {_LONGEST_HORIZON}, such as 1,5,15,60")
     return tuple(sorted(set(horizons)))
@@ -51,11 +54,11 @@ class PredictorSettings(Settings):
     symbols: Annotated[CommaList, AfterValidator(check_symbols)] = Field(
         ("BTCUSDT",), description="A comma list of symbols that the collector collects"
     )
-    horizons: Annotated[tuple[int, ...], NoDecode, BeforeValidator(split_list), AfterValidator(_check_horizons)] = (
-        Field((1, 5, 15, 60), description="How far ahead forecasts look, a comma list of minutes")
+    horizons: Annotated[tuple[int, ...], NoDecode, BeforeValidator(split_list), AfterValidator(check_horizons)] = Field(
+        DEFAULT_HORIZONS, description="How far ahead forecasts look, a comma list of minutes"
     )
     schedule: Annotated[str, AfterValidator(_check_schedule)] = Field(
-        "15 3 * * *", description="When models are trained anew: cron's five fields, in UTC"
+        DEFAULT_SCHEDULE, description="When models are trained anew: cron's five fields, in UTC"
     )
     mlflow_tracking_uri: Annotated[str, AfterValidator(_check_tracking_uri)] = Field(
         "", description="The MLflow server's URL, or `databricks` with its own variables; `make run` brings its own"

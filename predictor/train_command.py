@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from predictor.champion import is_usable
@@ -17,7 +16,7 @@ from predictor.model_info import ModelInfo
 from predictor.registry import Registry
 from predictor.settings import PredictorSettings
 from predictor.store import Decision, Outcome, insert_training, upsert_model
-from predictor.training import Training, train
+from predictor.training import HISTORY_MS_MAX, Training, train
 from predictor.window import select_bars, select_newest
 from shared.bars import Bars
 from shared.database.connection import Connection, connect, translated
@@ -34,8 +33,6 @@ from shared.logging import get_logger
 log = get_logger(__name__)
 
 EXIT_FAILED = 2
-# What trains within a minute, and sees every season of the week and the year.
-HISTORY = timedelta(days=365)
 _STATEMENT_SECONDS = 60.0
 # A model that is registered should be known here too, even if Postgres is being restarted just now.
 _PATIENCE_SECONDS = 60.0
@@ -75,10 +72,6 @@ async def _train_symbol(
         champion = await asyncio.to_thread(_load_champion, registry, symbol)
         bars = await _select_history(connection, symbol)
         training = await asyncio.to_thread(train, bars, settings.horizons, champion)
-        if not training.is_better and (champion is None or not champion.is_of(settings.horizons)):
-            training = replace(
-                training, is_better=True, reason=f"There is no champion to compare with. {training.reason}"
-            )
         info = await asyncio.to_thread(registry.register, symbol, training)
 
     async def record(connection: Connection) -> None:
@@ -123,7 +116,7 @@ async def _select_history(connection: Connection, symbol: str) -> Bars:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             newest = await select_newest(connection, symbol)
             end = newest.made_at or newest.now
-            return await select_bars(connection, symbol, end - HISTORY, end)
+            return await select_bars(connection, symbol, end - timedelta(milliseconds=HISTORY_MS_MAX), end)
 
 
 async def _record(

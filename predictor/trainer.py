@@ -88,6 +88,7 @@ class Trainer:
         self._schedule = Schedule(settings.schedule)
         self._pauses = {symbol: Pauses() for symbol in settings.symbols}
         self._waiting_since = time.monotonic()
+        self._trained: set[str] = set()
         self.training: str | None = None
         self._on_trained = on_trained
 
@@ -104,12 +105,16 @@ class Trainer:
             return f"The first model of {symbol} is being trained."
         if again:
             return f"The training of {symbol} failed and is tried again at {to_text(again)}."
+        if symbol in self._trained:
+            return f"The model of {symbol} is trained and is being taken up."
         if self._champions.registry_reason:
             return f"No model of {symbol} is there: {self._champions.registry_reason}"
         return f"No model of {symbol} is there yet; it is trained once the record is filled."
 
     async def look(self) -> None:
         """Train each symbol that is due; raises DatabaseUnavailableError."""
+        # Whoever takes a new model up was woken when its training ended.
+        self._trained.clear()
         for symbol in self._settings.symbols:
             # Without the registry the work would be for nothing.
             if self._stop.is_set() or self._pauses[symbol].seconds or self._champions.registry_reason is not None:
@@ -137,6 +142,7 @@ class Trainer:
             self.training = None
         if ending is None:
             self._pauses[symbol].succeed()
+            self._trained.add(symbol)
             self._on_trained()
             return
         if self._stop.is_set():

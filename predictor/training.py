@@ -15,17 +15,16 @@ import numpy as np
 
 from predictor.evaluation import Evaluation, evaluate
 from predictor.gate import Decision, decide
-from predictor.inputs import COLUMNS, INPUTS, MEMORY_MINUTES, MINUTE_MS, Minutes
+from predictor.inputs import COLUMNS, INPUTS, MEMORY_MINUTES, Minutes
 from predictor.intervals import WINDOW_DAYS
 from predictor.model import DistributionModel
 from predictor.track import Track
 from shared.bars import Bars
 from shared.errors import TooLittleHistoryError
-from shared.features import FEATURE_VERSION
-from shared.instant import from_milliseconds
+from shared.feature_table import FEATURE_VERSION
+from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds
 from shared.rolling import Floats, Integers
 
-DAY_MS = 86_400_000
 HISTORY_MS_MAX = 365 * DAY_MS
 _HOLDOUT_MS_MAX = 3 * DAY_MS
 _HOLDOUT_SHARE = 0.15
@@ -91,14 +90,12 @@ def retrain(
     minutes: Minutes, end_ms: int, horizons: Sequence[int], champion: DistributionModel | None, step: int = 1
 ) -> tuple[DistributionModel, Decision]:
     """Train a challenger at `end_ms` and hold it against the champion; the track is kept every `step` minutes."""
-    begin_ms = _beginning(minutes, end_ms)
-    is_first = champion is None
     if champion is None:
-        for time_ms in _times_before(begin_ms, end_ms):
+        for time_ms in _times_before(_beginning(minutes, end_ms), end_ms):
             champion = _challenger(minutes, time_ms, horizons, champion, step)
+        first = _challenger(minutes, end_ms, horizons, champion, step)
+        return first, Decision(is_better=True, reason="It is the first model.")
     challenger = _challenger(minutes, end_ms, horizons, champion, step)
-    if champion is None or is_first:
-        return challenger, Decision(is_better=True, reason="It is the first model.")
     rows = _rows(minutes, challenger.trained_to_ms_, end_ms, 5)
     return challenger, decide(minutes, rows, challenger, champion)
 

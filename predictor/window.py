@@ -8,10 +8,9 @@ import numpy as np
 
 from shared.bars import Bars
 from shared.database.connection import Connection
-from shared.instant import DAY, MINUTE, from_milliseconds
+from shared.instant import DAY, MINUTE, MINUTE_MS, from_milliseconds
 from shared.rolling import Floats, Integers
 
-_MINUTE_MS = 60_000
 # Postgres counts microseconds from 2000.
 _EPOCH_2000_MS = 946_684_800_000
 # A year in one statement would be held by the server at once, and take longer than a statement may.
@@ -76,7 +75,7 @@ async def select_bars(connection: Connection, symbol: str, start: datetime, end:
     opened = np.concatenate([piece.opened for piece in pieces])
     columns = (np.concatenate([piece.columns[index] for piece in pieces]) for index in range(len(_COLUMNS)))
     open_, high, low, close, volume, quote_volume, trades, taker_base_volume = columns
-    return Bars(opened, _MINUTE_MS, open_, high, low, close, volume, quote_volume, trades, taker_base_volume)
+    return Bars(opened, MINUTE_MS, open_, high, low, close, volume, quote_volume, trades, taker_base_volume)
 
 
 def made_at_of(bars: Bars) -> datetime:

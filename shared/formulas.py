@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from shared.bars import Bars, log_ratio
+from shared.instant import DAY_MS, HOUR_MS
 from shared.rolling import (
     Floats,
     Integers,
@@ -18,8 +19,6 @@ from shared.rolling import (
     smoothed_lead,
 )
 
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
 # 1970-01-01 was a Thursday, and Monday is day 0.
 _FIRST_WEEKDAY = 3
 # Wilder's means never forget: where nothing moved for hours, their ratio would rest on what no page reads. When they

@@ -1,6 +1,5 @@
 """A real MinIO for tests, in a container."""
 
-import http.client
 import secrets
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 
 from deploy.bucket import BucketSettings
 from tests.engine import labels, remove_abandoned
+from tests.processes import answers
 
 # The maintained fork of upstream's, whose images stopped: the same API, variables and disk format.
 IMAGE = "pgsty/silo:RELEASE.2026-09-03T13-18-01Z"
@@ -66,18 +66,7 @@ def minio_client(settings: BucketSettings) -> Iterator[Minio]:
 
 def _until_ready(host: str, port: int) -> None:
     until = time.monotonic() + _START_SECONDS
-    while not _is_ready(host, port):
+    while not answers(host, port, "/minio/health/ready"):
         if time.monotonic() > until:
             raise AssertionError("MinIO does not start")
         time.sleep(0.05)
-
-
-def _is_ready(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", "/minio/health/ready")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()

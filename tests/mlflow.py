@@ -1,6 +1,5 @@
 """A real MLflow server for tests: a process with sqlite and a folder of its own, which a test may kill."""
 
-import http.client
 import os
 import subprocess
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from deploy.local.mlflow import mlflow_address, mlflow_command, mlflow_environment
 from deploy.local.ports import LOOPBACK, free_port
-from tests.processes import ROOT
+from tests.processes import ROOT, answers
 
 # It imports for some seconds, and longer beside other tests.
 _START_SECONDS = 90.0
@@ -73,14 +72,7 @@ class MlflowServer:
             self._process.wait(_STOP_SECONDS)
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=5)
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        return answers(LOOPBACK, self._port, "/health")
 
 
 @contextmanager

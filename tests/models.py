@@ -3,8 +3,8 @@
 import numpy as np
 
 from shared.bars import Bars
+from shared.instant import MINUTE_MS
 
-MINUTE_MS = 60_000
 START_MS = 1_672_531_200_000
 """2023-01-01 00:00 UTC."""
 

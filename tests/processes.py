@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import http.client
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,6 +19,18 @@ def is_alive(process: int) -> bool:
     except FileNotFoundError:
         return False
     return state not in {"Z", "X"}
+
+
+def answers(host: str, port: int, path: str) -> bool:
+    """Whether a server that may still be starting says 200 at a path."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def descendants(process: int) -> list[int]:

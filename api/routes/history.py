@@ -49,20 +49,19 @@ async def read_history(request: Request, query: HistoryParameters, state: Shared
         names = parse_names(query.features)
     except ValueError as error:
         raise invalid_parameter("features", str(error)) from error
-    is_table = query.format == "csv" and query.limit is None
-    limit = CHUNK_ROWS if is_table else query.limit or DEFAULT_ROWS
+    limit = CHUNK_ROWS if query.is_table else query.limit or DEFAULT_ROWS
 
     async def read(connection: Connection) -> tuple[Catalog, HistoryPage]:
         catalog = await state.catalogs.catalog(connection)
         walk = begin_walk(query, catalog)
-        if is_table and walk.start is None:
+        if query.is_table and walk.start is None:
             walk = replace(walk, start=walk.lower)
         until = catalog.record_until(walk.symbol)
         return catalog, await select_history_page(connection, walk, limit, names, until)
 
     catalog, page = await state.database.read(read)
     headers = csv_disposition(page.walk) if query.format == "csv" else {}
-    if is_table and page.bars.has_more:
+    if query.is_table and page.bars.has_more:
         return StreamedResponse(_table(state, page, names), CSV_MEDIA_TYPE, headers)
     now = catalog.now()
     max_age = age_of_range(page.walk.end, now) if page.is_whole else until_next_minute(now)

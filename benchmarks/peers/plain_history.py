@@ -22,7 +22,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime
 
 from shared.bars import Bars
-from shared.features import DEFAULT_FEATURES, compute, warm_up_bars
+from shared.feature_table import DEFAULT_FEATURES
+from shared.features import compute, warm_up_bars
 
 MINUTE = timedelta(minutes=1)
 

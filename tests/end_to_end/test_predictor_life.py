@@ -149,18 +149,27 @@ async def assert_sound(owner: Connection) -> None:
     assert await owner.fetchval("SELECT count(DISTINCT horizon_minutes) FROM forecasts") == 4
 
 
+@asynccontextmanager
+async def training_predictor(
+    owner: Connection, database: Database, mlflow: MlflowServer, folder: Path
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """A predictor that has begun to train on five hours of minutes, and the number of the process that does."""
+    async with predictor("run", database=database, registry=mlflow.url, folder=folder) as process:
+        await set_exchange_time(owner, NOON)
+        await store_minutes(owner, NOON - timedelta(hours=5), prices(300))
+        await until(lambda: bool(children(process.pid)), START_SECONDS)
+        (child,) = children(process.pid)
+        yield process, child
+
+
 async def test_stop_in_mid_training_ends_the_child_that_hangs(
     database: Database, mlflow: MlflowServer, tmp_path: Path
 ) -> None:
     """Within the 10 seconds that SIGTERM allows; nothing is left running."""
     async with (
         connected(database.owner_url) as owner,
-        predictor("run", database=database, registry=mlflow.url, folder=tmp_path) as process,
+        training_predictor(owner, database, mlflow, tmp_path) as (process, child),
     ):
-        await set_exchange_time(owner, NOON)
-        await store_minutes(owner, NOON - timedelta(hours=5), prices(300))
-        await until(lambda: bool(children(process.pid)), START_SECONDS)
-        (child,) = children(process.pid)
         os.kill(child, signal.SIGSTOP)
         process.terminate()
         code, _, complaints = await ended(process, STOP_SECONDS)
@@ -175,12 +184,9 @@ async def test_training_that_is_killed_is_on_record_and_tried_again(
     """The service goes on, and says when."""
     async with (
         connected(database.owner_url) as owner,
-        predictor("run", database=database, registry=mlflow.url, folder=tmp_path) as process,
+        training_predictor(owner, database, mlflow, tmp_path) as (process, child),
     ):
-        await set_exchange_time(owner, NOON)
-        await store_minutes(owner, NOON - timedelta(hours=5), prices(300))
-        await until(lambda: bool(children(process.pid)), START_SECONDS)
-        os.kill(children(process.pid)[0], signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
 
         async def is_said() -> bool:
             reason = await owner.fetchval("SELECT reason FROM predictor_status")

@@ -8,7 +8,7 @@ from decimal import Decimal
 from predictor.model_info import ModelInfo
 from predictor.store import Forecast, ForecastRow
 from shared.database.connection import Connection
-from shared.features import FEATURE_VERSION
+from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE
 
 SYMBOL = "BTCUSDT"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from shared.features import FEATURES
+from shared.feature_table import FEATURES
 from shared.version import read_version
 from tests.integration.api_forecasts import writing
 from tests.integration.api_server import make_ticks, serving, store

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.features import ALL_FEATURES, DEFAULT_FEATURES
+from shared.feature_table import ALL_FEATURES, DEFAULT_FEATURES
 from tests.integration.api_server import (
     START,
     SYMBOL,

@@ -14,7 +14,7 @@ import pytest
 from predictor.champion import Champions
 from predictor.settings import PredictorSettings
 from shared.database.connection import Connection
-from shared.features import FEATURE_VERSION
+from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE, to_text
 from tests.collecting import connected, eventually
 from tests.integration.predictor_record import (

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from shared.bars import Bars
-from shared.features import FEATURES
+from shared.feature_table import FEATURES
 from shared.rolling import Floats, Integers
 from tests.unit.feature_reference import Row
 

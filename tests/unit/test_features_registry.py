@@ -3,16 +3,8 @@
 import numpy as np
 import pytest
 
-from shared.features import (
-    ALL_FEATURES,
-    DEFAULT_FEATURES,
-    FEATURES,
-    WARM_UP_BARS,
-    compute,
-    describe_markdown,
-    parse_names,
-    warm_up_bars,
-)
+from shared.feature_table import ALL_FEATURES, DEFAULT_FEATURES, FEATURES, WARM_UP_BARS
+from shared.features import compute, describe_markdown, parse_names, warm_up_bars
 from tests.unit.feature_bars import bars_of, make_rows
 from tests.unit.feature_reference import RECURSIVE, WINDOWED
 

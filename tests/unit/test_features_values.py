@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.bars import Bars
-from shared.features import ALL_FEATURES, compute
+from shared.feature_table import ALL_FEATURES
+from shared.features import compute
 from tests.unit.feature_bars import MINUTE_MS, assert_same, bars_of, make_rows, stretches
 from tests.unit.feature_reference import RECURSIVE, Reference
 

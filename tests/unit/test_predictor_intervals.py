@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictor.inputs import MINUTE_MS, Minutes
+from predictor.inputs import Minutes
 from predictor.intervals import LEVELS, Calibration
 from predictor.track import Track
+from shared.instant import MINUTE_MS
 from tests.models import walk
 
 HORIZONS = (1, 15)

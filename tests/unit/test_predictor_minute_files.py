@@ -9,7 +9,8 @@ from pyarrow import csv, parquet
 
 from predictor.minute_files import guess_symbol, read_minutes
 from shared.errors import UsageError
-from tests.models import MINUTE_MS, START_MS
+from shared.instant import MINUTE_MS
+from tests.models import START_MS
 
 COUNT = 6
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.inputs import COLUMNS, MINUTE_MS, Minutes
+from predictor.inputs import COLUMNS, Minutes
 from predictor.model import DistributionModel
 from predictor.scores import qlike
 from shared.bars import Bars
 from shared.errors import TooLittleHistoryError
+from shared.instant import MINUTE_MS
 from tests.models import walk
 
 DAYS = 18
