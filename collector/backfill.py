@@ -4,6 +4,7 @@ What is missing is read from the database each time, so that an interrupted back
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -11,8 +12,9 @@ from collector.archive import ArchiveFile
 from collector.archives import DAYS_FROM, Archives
 from collector.binance import PAGE_LIMIT
 from collector.exchange import Exchange
-from collector.klines import KlinePage
+from collector.klines import Kline, KlinePage
 from collector.ledger import select_due_absences
+from collector.live import DOUBT_SECONDS
 from collector.recorder import Recorder
 from shared.database.connection import translated
 from shared.errors import ArchiveCorruptError, ExchangeRefusedError, ExchangeUnreachableError
@@ -85,6 +87,7 @@ class Backfill:
         self._recorder = recorder
         self._stop = stop
         self._slots = slots
+        self._doubted: tuple[list[Kline], float] | None = None  # the newest rows, and since when they are so
 
     async def run(self) -> None:
         """Keep the record whole until `stop`; its beginning is read anew each time, for a command may extend it."""
@@ -134,11 +137,15 @@ class Backfill:
     async def fill_newest(self, until: datetime) -> bool:
         """Store the last minutes before `until`, and say whether the exchange has closed them; for who fills alone.
 
-        A row that nothing follows may be the exchange's last sight of the open candle, and is not taken for closed.
+        A row that nothing follows may be the exchange's last sight of the open candle; it is taken for closed when it
+        has stayed as it is for as long as a live one has to.
         """
         start = max(from_milliseconds(0), until - LIVE_MINUTES)
         bounds = to_milliseconds(start), to_milliseconds(until)
         page, is_closed = await self._binance.newest_klines(self._symbol, *bounds)
+        if self._doubted is None or self._doubted[0] != page.klines:
+            self._doubted = page.klines, time.monotonic()
+        is_closed = is_closed or time.monotonic() - self._doubted[1] >= DOUBT_SECONDS
         if is_closed:
             await self._recorder.record_newest(self._symbol, page, *bounds)
         return is_closed

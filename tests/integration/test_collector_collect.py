@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from collector.backfill_command import BackfillCommand
+from collector.exchange import open_exchange
 from collector.live import DOUBT_SECONDS, LiveMinutes
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
@@ -178,6 +180,22 @@ async def test_symbol_that_is_given_up_misses_nothing_since(database: Database) 
                 return until is None
 
             await eventually(is_taken_up)
+
+
+async def test_backfill_takes_the_last_minutes_before_a_halt(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing follows them that would prove them closed; that they stay as they are does."""
+    monkeypatch.setattr("collector.backfill.DOUBT_SECONDS", 1.0)
+    halt = f"hole,start={to_text(NOON)},end={to_text(NOON + timedelta(days=1))}"
+    stop = asyncio.Event()
+    async with scene(database, halt, start=NOON + timedelta(seconds=1)) as halted:
+        async with open_exchange(halted.settings, stop) as exchange:
+            worker = Worker(halted.settings, exchange, stop)
+            command = BackfillCommand(worker, "1h", to_text(NOON))
+            async with asyncio.timeout(20):
+                await worker.run(command.lead, command.follow)
+        await halted.until_whole(floor_minute(NOON - timedelta(minutes=59)), NOON)
 
 
 REST_FAULTS = (
