@@ -31,8 +31,8 @@ run: .venv ## run everything on this machine, live from Binance
 demo: .venv ## run everything on this machine against the simulator, offline
 	@exec $(BIN)/python -m deploy.local demo
 
-test: .venv ## run all tests, two at a time; TESTS="tests/unit -k klines" runs some
-	@$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
+test: .venv ## run all tests, three at a time; TESTS="tests/unit -k klines" runs some
+	@$(BIN)/python -m pytest --numprocesses 3 $(TESTS)
 
 check: .venv ## format, lint, types, import rules
 	@$(BIN)/ruff format --check $(CODE)

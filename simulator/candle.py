@@ -30,7 +30,8 @@ def partial_kline(kline: Kline, elapsed_ms: int) -> Kline:
         volume=_share(kline.volume, elapsed_ms),
         close_time=kline.open_time + MINUTE_MS - 1,
         quote_volume=_share(kline.quote_volume, elapsed_ms),
-        trades=-(-kline.trades * elapsed_ms // MINUTE_MS),
+        # Rounded down: as at the exchange, a candle that has all its trades is the final one.
+        trades=kline.trades * elapsed_ms // MINUTE_MS,
         taker_base=_share(kline.taker_base, elapsed_ms),
         taker_quote=_share(kline.taker_quote, elapsed_ms),
     )

@@ -1,5 +1,7 @@
 """What every test can ask for: a database of its own, or a whole server of its own."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,6 +9,7 @@ import hypothesis
 import pytest
 import pytest_asyncio
 
+from tests.distribution import OneByOne, is_short
 from tests.engine import Engine, find_engine
 from tests.postgres import IMAGE, Database, OwnPostgres, Server, container_server, embedded_server, own_postgres
 
@@ -31,9 +34,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where Python is told to keep no bytecode, keep it in pytest's cache, for the commands that tests start.
+
+    Compiling scikit-learn and MLflow anew takes each of them seconds.
+    """
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    if sys.dont_write_bytecode and cache is not None:
+        sys.dont_write_bytecode = False
+        sys.pycache_prefix = str(cache.mkdir("bytecode"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Look for a container engine if a test could use one, and skip with the reason what cannot do without."""
+    items.sort(key=is_short)
     needing = [item for item in items if item.get_closest_marker("engine")]
     wants_server = any(_SERVER_FIXTURE in getattr(item, "fixturenames", ()) for item in items)
     chosen: str = config.getoption("--postgres")
@@ -55,6 +72,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say which Postgres is used, and what is skipped."""
     return config.stash.get(_REPORT, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneByOne:
+    """Where tests run in several processes, give each its next test when it is free."""
+    return OneByOne(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

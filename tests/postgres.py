@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -94,6 +94,12 @@ class OwnPostgres:
     def __init__(self, server: EmbeddedPostgres, passwords: Mapping[str, str]) -> None:
         self.server = server
         self.database = Database(server.url(), passwords)
+
+    def cloned(self) -> AbstractAsyncContextManager[Database]:
+        """Another migrated database of it; nobody may be connected to the first one just now."""
+        maintenance = Database(with_database(self.database.owner_url, "postgres"), self.database.passwords)
+        template = urlsplit(self.database.owner_url).path.removeprefix("/")
+        return Server(maintenance, template).cloned(template)
 
     async def crash(self) -> None:
         """End it as kill -9 does."""

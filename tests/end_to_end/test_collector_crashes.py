@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -155,24 +156,36 @@ async def test_sigterm_is_obeyed_while_the_exchange_keeps_it_waiting(database: D
 @pytest.mark.timeout(120)
 async def test_sigterm_is_obeyed_while_postgres_hangs(crashable_postgres: OwnPostgres) -> None:
     """Within five seconds at any moment, though neither a query nor a goodbye is answered."""
-    database = crashable_postgres.database
-    async with stage(database, COLLECTOR_BACKFILL_SINCE="60d", LOG_LEVEL="info") as scene:
-        for _ in range(3):
+    collectors = 3
+    all_lead, hangs = asyncio.Barrier(collectors + 1), asyncio.Event()
+
+    async def collect(database: Database) -> None:
+        await asyncio.sleep(CHANCE.uniform(0, 1.5))
+        async with (
+            stage(database, COLLECTOR_BACKFILL_SINCE="60d", LOG_LEVEL="info") as scene,
+            scene.collector() as process,
+        ):
             async with connected(database.owner_url) as owner:
-                await owner.execute("UPDATE leadership SET renewed_at = '-infinity'")
-                held = await leader(owner)
-            async with scene.collector() as process:
-                async with connected(database.owner_url) as owner:
-                    await until_leading(owner, other_than=held)
-                await asyncio.sleep(CHANCE.uniform(0, 1.5))
-                with crashable_postgres.frozen():
-                    await asyncio.sleep(CHANCE.uniform(0, 2.5))
-                    began_at = time.monotonic()
-                    process.terminate()
-                    code, entries, complaint = await ended(process, 8)
-                    assert time.monotonic() - began_at < 5
-                assert (code, complaint) == (0, "")
-                assert entries[-1]["event"] == "collector_stopped"
+                await until_leading(owner)
+            await all_lead.wait()
+            await hangs.wait()
+            await asyncio.sleep(CHANCE.uniform(0, 2.5))
+            began_at = time.monotonic()
+            process.terminate()
+            code, entries, complaint = await ended(process, 8)
+            assert time.monotonic() - began_at < 5
+            assert (code, complaint) == (0, "")
+            assert entries[-1]["event"] == "collector_stopped"
+
+    async with AsyncExitStack() as stack:
+        databases = [await stack.enter_async_context(crashable_postgres.cloned()) for _ in range(collectors)]
+        with ExitStack() as frozen:
+            async with asyncio.TaskGroup() as tasks:
+                for database in databases:
+                    tasks.create_task(collect(database))
+                await all_lead.wait()
+                frozen.enter_context(crashable_postgres.frozen())
+                hangs.set()
 
 
 @pytest.mark.timeout(120)

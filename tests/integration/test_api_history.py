@@ -11,21 +11,29 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+import pytest_asyncio
 
+from shared.database.connection import Connection
 from shared.feature_table import ALL_FEATURES, DEFAULT_FEATURES
+from shared.instant import MINUTE
+from tests.collecting import connected
 from tests.integration.api_server import (
     START,
     SYMBOL,
     Tick,
     add_ticks,
     at,
+    beat,
     make_ticks,
     serving,
     store,
     text,
     with_source,
 )
-from tests.postgres import Database
+from tests.postgres import Database, Server
+
+# Most only read, from one server.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Three hours are missing a run of 7 minutes, a run of 80 and a single one.
 COUNT = 60 * 30
@@ -34,9 +42,26 @@ TICKS = make_ticks(COUNT, missing=MISSING)
 ABSENT = (START + timedelta(minutes=400), START + timedelta(minutes=470))
 
 
-@pytest.fixture
-async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """The API over the record."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def served(postgres_server: Server) -> AsyncIterator[tuple[Connection, httpx.AsyncClient]]:
+    """The record, and the API over it."""
+    async with postgres_server.cloned(postgres_server.template) as database:
+        await store(database.owner_url, TICKS, absences=[ABSENT])
+        async with connected(database.owner_url) as owner, serving(database.api_url) as client:
+            yield owner, client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(served: tuple[Connection, httpx.AsyncClient]) -> httpx.AsyncClient:
+    """The API at the end of the record, for a test that only reads."""
+    owner, client = served
+    await beat(owner, START + COUNT * MINUTE)
+    return client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """The API over a record that the test may change."""
     await store(database.owner_url, TICKS, absences=[ABSENT])
     async with serving(database.api_url) as client:
         yield client
@@ -114,16 +139,16 @@ async def test_following_cursors_gives_every_row_once(client: httpx.AsyncClient,
     assert sum(_minutes(gap["end"]) - _minutes(gap["start"]) for page in pages for gap in page["gaps"]) == len(MISSING)
 
 
-async def test_pages_stay_whole_while_minutes_arrive(client: httpx.AsyncClient, database: Database) -> None:
+async def test_pages_stay_whole_while_minutes_arrive(own_client: httpx.AsyncClient, database: Database) -> None:
     """A walk sees the range as it was at its first page, and no row twice."""
-    first = await get(client, start="24h", order="desc", limit=500, features="none")
+    first = await get(own_client, start="24h", order="desc", limit=500, features="none")
     connection = await asyncpg.connect(database.owner_url)
     await add_ticks(connection, make_ticks(3, start=START + timedelta(minutes=COUNT), seed=9))
     await connection.close()
     rows = [row["timestamp"] for row in first["data"]]
     cursor = first["next_cursor"]
     while cursor:
-        page = await get(client, cursor=cursor, limit=500, features="none")
+        page = await get(own_client, cursor=cursor, limit=500, features="none")
         rows += [row["timestamp"] for row in page["data"]]
         cursor = page["next_cursor"]
     day = [text(tick.minute) for tick in TICKS if tick.minute >= START + timedelta(minutes=COUNT - 1440)]
@@ -248,14 +273,14 @@ async def test_bars_are_made_of_their_minutes(
     assert bars == (expected if order == "asc" else expected[::-1])
 
 
-async def test_only_finished_bars_are_served(client: httpx.AsyncClient, database: Database) -> None:
+async def test_only_finished_bars_are_served(own_client: httpx.AsyncClient, database: Database) -> None:
     """The bar that is still growing is not there, and its minutes are not missing."""
     connection = await asyncpg.connect(database.owner_url)
     await add_ticks(connection, make_ticks(20, start=START + timedelta(minutes=COUNT), seed=9))
     await connection.close()
-    answer = await get(client, interval="1d", start=at(0), features="none")
+    answer = await get(own_client, interval="1d", start=at(0), features="none")
     assert [row["timestamp"] for row in answer["data"]] == [at(0)]
-    answer = await get(client, interval="30m", limit=1, features="none", end=at(COUNT + 60))
+    answer = await get(own_client, interval="30m", limit=1, features="none", end=at(COUNT + 60))
     assert answer["data"][0]["timestamp"] == at(COUNT - 30)
 
 

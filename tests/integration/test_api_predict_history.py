@@ -4,17 +4,22 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from shared.instant import MINUTE
 from tests.integration.api_forecasts import HORIZONS, MODEL, Scribe, writing
 from tests.integration.api_server import START, add_ticks, at, make_ticks, serving, store, text
-from tests.postgres import Database
+from tests.postgres import Database, Server
+
+# Most only read, from one server.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNT = 40
 # One minute is missing, so that what spans it cannot be scored.
@@ -26,9 +31,9 @@ END = START + COUNT * MINUTE
 PATH = "/price/predict/history"
 
 
-@pytest.fixture
-async def scribe(database: Database) -> AsyncIterator[Scribe]:
-    """A forecast of each minute; those over 1 and 5 minutes have nearly all come due."""
+@asynccontextmanager
+async def forecasting(database: Database) -> AsyncIterator[Scribe]:
+    """Write a forecast of each minute; those over 1 and 5 minutes have nearly all come due."""
     await store(database.owner_url, TICKS)
     async with writing(database) as scribe:
         await scribe.forecast_all(TICKS)
@@ -36,9 +41,35 @@ async def scribe(database: Database) -> AsyncIterator[Scribe]:
         yield scribe
 
 
-@pytest.fixture
-async def client(database: Database, scribe: Scribe) -> AsyncIterator[httpx.AsyncClient]:
-    """The API over them."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def served(postgres_server: Server) -> AsyncIterator[tuple[Scribe, httpx.AsyncClient]]:
+    """Forecasts, and the API over them."""
+    async with (
+        postgres_server.cloned(postgres_server.template) as database,
+        forecasting(database) as scribe,
+        serving(database.api_url) as client,
+    ):
+        yield scribe, client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(served: tuple[Scribe, httpx.AsyncClient]) -> httpx.AsyncClient:
+    """The API just after the last forecast, for a test that only reads."""
+    scribe, client = served
+    await scribe.set_time(END + timedelta(seconds=2))
+    return client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def scribe(database: Database) -> AsyncIterator[Scribe]:
+    """Forecasts of the test's own, which it may change."""
+    async with forecasting(database) as scribe:
+        yield scribe
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_client(database: Database, scribe: Scribe) -> AsyncIterator[httpx.AsyncClient]:
+    """The API over those."""
     async with serving(database.api_url) as client:
         yield client
 
@@ -70,9 +101,9 @@ async def max_age(client: httpx.AsyncClient, **parameters: str) -> int:
     return int(header.removeprefix("public, max-age="))
 
 
-async def test_a_forecast_comes_with_its_outcome(client: httpx.AsyncClient, scribe: Scribe) -> None:
+async def test_a_forecast_comes_with_its_outcome(own_client: httpx.AsyncClient, scribe: Scribe) -> None:
     """Every number is the stored one, digit by digit."""
-    [row] = (await get(client, start=at(6), end=at(7), horizon=5))["data"]
+    [row] = (await get(own_client, start=at(6), end=at(7), horizon=5))["data"]
     close, actual = TICKS[5].close, TICKS[10].close
     stored = await scribe.owner.fetchrow(
         """
@@ -124,14 +155,14 @@ async def test_what_has_no_outcome_yet_has_none(client: httpx.AsyncClient) -> No
     assert scored == {at(made) for made in range(1, COUNT - 4) if not made - 1 <= MISSING <= made + 4}
 
 
-async def test_a_correction_shows_in_the_outcome(client: httpx.AsyncClient, scribe: Scribe) -> None:
+async def test_a_correction_shows_in_the_outcome(own_client: httpx.AsyncClient, scribe: Scribe) -> None:
     """With the time of the new score."""
     await scribe.owner.execute(
         "UPDATE ticks SET close = close + 0.5, high = high + 1, corrected_at = now() WHERE minute = $1",
         START + 6 * MINUTE,
     )
     assert await scribe.score()
-    [row] = (await get(client, start=at(6), end=at(7), horizon=1))["data"]
+    [row] = (await get(own_client, start=at(6), end=at(7), horizon=1))["data"]
     assert row["outcome"]["actual_price"] == TICKS[6].close + Decimal("0.5")
     assert row["outcome"]["rescored_at"] >= row["outcome"]["scored_at"]
 
@@ -170,13 +201,13 @@ async def test_backwards_from_the_newest_everything_comes(client: httpx.AsyncCli
     assert keys(*pages) == KEYS[::-1]
 
 
-async def test_pages_stay_whole_while_forecasts_arrive(client: httpx.AsyncClient, scribe: Scribe) -> None:
+async def test_pages_stay_whole_while_forecasts_arrive(own_client: httpx.AsyncClient, scribe: Scribe) -> None:
     """A walk sees the range as it was at its first page, and nothing twice."""
-    first = await get(client, start="24h", order="desc", limit=50)
+    first = await get(own_client, start="24h", order="desc", limit=50)
     later = make_ticks(1, start=END)
     await add_ticks(scribe.owner, later)
     await scribe.forecast(later[0])
-    rest = await walk(client, cursor=first["next_cursor"], limit=50)
+    rest = await walk(own_client, cursor=first["next_cursor"], limit=50)
     assert keys(first, *rest) == KEYS[::-1]
 
 
@@ -240,14 +271,14 @@ async def test_the_past_is_kept_for_long_once_it_is_scored(database: Database, s
         assert await max_age(client, start=at(1), horizon="5") <= 55
 
 
-async def test_the_tag_changes_with_an_outcome(client: httpx.AsyncClient, scribe: Scribe) -> None:
+async def test_the_tag_changes_with_an_outcome(own_client: httpx.AsyncClient, scribe: Scribe) -> None:
     """And not without one."""
-    first = await client.get(PATH, params={"start": at(0)})
+    first = await own_client.get(PATH, params={"start": at(0)})
     headers = {"If-None-Match": first.headers["etag"]}
-    assert (await client.get(PATH, params={"start": at(0)}, headers=headers)).status_code == 304
+    assert (await own_client.get(PATH, params={"start": at(0)}, headers=headers)).status_code == 304
     await add_ticks(scribe.owner, make_ticks(1, start=START + MISSING * MINUTE))
     assert await scribe.score()
-    assert (await client.get(PATH, params={"start": at(0)}, headers=headers)).status_code == 200
+    assert (await own_client.get(PATH, params={"start": at(0)}, headers=headers)).status_code == 200
 
 
 async def test_before_the_first_forecast_there_is_nothing(database: Database) -> None:

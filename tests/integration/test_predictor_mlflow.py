@@ -276,25 +276,27 @@ class KillsWhenShown:
 
 
 @pytest.mark.parametrize("moment", ["parameters", "model"])
-def test_server_killed_in_mid_run_leaves_the_champion(tmp_path: Path, better: Training, moment: str) -> None:
+def test_server_killed_in_mid_run_leaves_the_champion(server: MlflowServer, better: Training, moment: str) -> None:
     """The training ends with one sentence, soon; when the server is back the champion is whom it was."""
-    with mlflow_server(tmp_path) as server:
-        registry = Registry(server.url)
-        champion = registry.register("BTCUSDT", better)
-        changes: dict[str, dict[str, Any]] = {
-            "parameters": {"parameters": KillsWhenRead(server)},
-            "model": {"example": KillsWhenShown(server, better.example)},
-        }
+    registry, symbol = Registry(server.url), f"KILLED-{moment}"
+    champion = registry.register(symbol, better)
+    changes: dict[str, dict[str, Any]] = {
+        "parameters": {"parameters": KillsWhenRead(server)},
+        "model": {"example": KillsWhenShown(server, better.example)},
+    }
+    try:
         before = time.monotonic()
         with pytest.raises(RegistryUnavailableError, match=r"does not serve \(no connection\): start it") as raised:
-            registry.register("BTCUSDT", replace(better, **changes[moment]))
+            registry.register(symbol, replace(better, **changes[moment]))
         assert time.monotonic() - before < 30
         assert server.url in str(raised.value)
+    finally:
+        server.kill()
         server.start()
-        assert registry.find_champion("BTCUSDT") == champion
-        assert np.array_equal(registry.load(champion).predict(better.example), better.model.predict(better.example))
-        later = registry.register("BTCUSDT", better)
-        assert registry.find_champion("BTCUSDT") == later
+    assert registry.find_champion(symbol) == champion
+    assert np.array_equal(registry.load(champion).predict(better.example), better.model.predict(better.example))
+    later = registry.register(symbol, better)
+    assert registry.find_champion(symbol) == later
 
 
 def test_server_that_does_not_answer_is_given_up(better: Training, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,8 +316,9 @@ def test_server_that_does_not_answer_is_given_up(better: Training, monkeypatch: 
             assert time.monotonic() - before < 20
 
 
-def test_nobody_there_is_told_without_the_password() -> None:
+def test_nobody_there_is_told_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names the setting to change, and no login."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(RegistryUnavailableError, match="correct PREDICTOR_MLFLOW_TRACKING_URI") as raised:

@@ -30,7 +30,7 @@ def assert_as_reference(bars: Bars, reference: Reference, names: tuple[str, ...]
     interval_minutes=st.sampled_from([1, 5, 15, 30, 60, 240, 1440]),
     price=st.sampled_from([2e-5, 1.0, 30_000.0, 1e8]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 def test_every_feature_is_its_formula(
     seed: int, missing: frozenset[int], still: frozenset[int], interval_minutes: int, price: float
 ) -> None:

@@ -22,7 +22,9 @@ def final_kline(minute: int) -> Kline:
 def test_it_differs_from_the_final_row_until_the_end(minute: int, elapsed_ms: int) -> None:
     """A collector that stores an open candle stores a wrong row."""
     final = final_kline(minute)
-    assert Decimal(partial_kline(final, elapsed_ms).volume) < Decimal(final.volume)
+    partial = partial_kline(final, elapsed_ms)
+    assert Decimal(partial.volume) < Decimal(final.volume)
+    assert partial.trades < final.trades
 
 
 @given(st.integers(0, 1439), st.integers(0, 59_999))
