@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVICES := shared collector predictor api simulator deploy
 CODE := $(SERVICES) tests benchmarks
-GROUPS := install collector predictor mlflow api simulator local
+GROUPS := install migrate collector predictor mlflow api simulator local
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv run demo test check format bench requirements env-example clean

@@ -22,9 +22,11 @@ from collector.symbols import update_given_up_symbols, upsert_collected_symbol
 from collector.tasks import guarded, run_until, telling_cause
 from shared.database.connection import Pool, connect, make_pool, opening, translated
 from shared.errors import DatabaseError, DatabaseUnavailableError, LeadershipLostError
+from shared.health import shown_alive
 from shared.instant import floor_minute, parse_instant, to_milliseconds
 from shared.lifecycle import stop_on_signals, wait
 from shared.logging import get_logger
+from shared.settings import HealthSettings
 
 log = get_logger(__name__)
 
@@ -210,7 +212,7 @@ class Worker:
 async def run_service(settings: CollectorSettings) -> None:
     """Collect until SIGTERM or SIGINT."""
     stop = stop_on_signals()
-    async with open_exchange(settings, stop) as exchange:
+    async with shown_alive(HealthSettings.load().file), open_exchange(settings, stop) as exchange:
         worker = Worker(settings, exchange, stop)
         await worker.run(worker.collect)
     log.info("collector_stopped", inserted=worker.counts.inserted, corrected=worker.counts.corrected)

@@ -10,7 +10,7 @@ from api.settings import ApiSettings
 from collector.settings import CollectorSettings
 from predictor.settings import PredictorSettings
 from shared.database.settings import MigrateSettings
-from shared.settings import LoggingSettings, Settings, is_secret, variable_name
+from shared.settings import HealthSettings, LoggingSettings, Settings, is_secret, variable_name
 
 HEAD = """\
 # Every setting of Minutebook with its default. Copy this file to `.env` and change what you need; the environment wins
@@ -22,6 +22,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "Predictor": PredictorSettings,
     "API": ApiSettings,
     "Logs of every service": LoggingSettings,
+    "Containers": HealthSettings,
 }
 
 

@@ -17,7 +17,13 @@ def make_parser(*, with_backtest: bool) -> Parser:
     parser = Parser(prog="python -m predictor", description="Forecast the price, with its uncertainty, and be scored.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | train | forecast | score | backtest")
     commands.add_parser("run", help="forecast and score each minute and train on the schedule, until stopped")
-    commands.add_parser("train", help="train once, now; the gate decides whether the new model serves")
+    train = commands.add_parser("train", help="train once, now; the gate decides whether the new model serves")
+    train.add_argument(
+        "--symbol-index",
+        type=int,
+        metavar="N",
+        help="only the symbol of this place in PREDICTOR_SYMBOLS, from 0, as an indexed Job numbers its pods",
+    )
     commands.add_parser("forecast", help="forecast the newest minute once, and print the forecast")
     commands.add_parser("score", help="score what came due, and again what was corrected")
     backtest = commands.add_parser(_BACKTEST, help="walk forward over files of minutes, without any server")
@@ -46,7 +52,7 @@ async def main(arguments: list[str]) -> int:
         case "train":
             from predictor.train_command import run_train  # noqa: PLC0415
 
-            return await run_train(settings)
+            return await run_train(settings, options.symbol_index)
         case "forecast":
             from predictor.once import forecast_once  # noqa: PLC0415
 

@@ -80,7 +80,8 @@ class Backtest:
         """From one training to the next: at the start, then whenever the schedule says."""
         start_ms = since_ms
         while start_ms < until_ms:
-            next_ms = to_milliseconds(self._schedule.next_after(from_milliseconds(start_ms)))
+            next_at = self._schedule.next_after(from_milliseconds(start_ms))
+            next_ms = to_milliseconds(next_at) if next_at else until_ms
             yield start_ms, min(next_ms, until_ms)
             start_ms = next_ms
 
@@ -97,7 +98,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="where the forecasts are written, CSV")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="where to write reliability.png and errors.png")
     parser.add_argument("--symbol", help="what the forecasts are labelled with; else the file's name says")
-    parser.add_argument("--schedule", default=DEFAULT_SCHEDULE, metavar="CRON", help="when to train anew, in UTC")
+    parser.add_argument(
+        "--schedule", default=DEFAULT_SCHEDULE, metavar="CRON", help="when to train anew, in UTC; or off"
+    )
 
 
 def run_backtest(options: Namespace) -> int:

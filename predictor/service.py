@@ -19,8 +19,10 @@ from predictor.settings import PredictorSettings
 from predictor.status import Heartbeat, Status, upsert_status
 from predictor.trainer import Trainer
 from shared.errors import DatabaseUnavailableError
+from shared.health import shown_alive
 from shared.lifecycle import stop_on_signals, wait
 from shared.logging import get_logger
+from shared.settings import HealthSettings
 
 log = get_logger(__name__)
 
@@ -155,7 +157,10 @@ async def run_service(settings: PredictorSettings) -> None:
     stop = stop_on_signals()
     registry = Registry(settings.registry_uri(), settings.mlflow_schema)
     champions = Champions(settings, registry)
-    async with open_database(settings.database_url.get_secret_value()) as database:
+    async with (
+        shown_alive(HealthSettings.load().file),
+        open_database(settings.database_url.get_secret_value()) as database,
+    ):
         await Service(settings, database, champions, stop).run()
     log.info("predictor_stopped")
 

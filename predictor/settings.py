@@ -58,7 +58,7 @@ class PredictorSettings(Settings):
         DEFAULT_HORIZONS, description="How far ahead forecasts look, a comma list of minutes"
     )
     schedule: Annotated[str, AfterValidator(_check_schedule)] = Field(
-        DEFAULT_SCHEDULE, description="When models are trained anew: cron's five fields, in UTC"
+        DEFAULT_SCHEDULE, description="When models are trained anew: cron's five fields, in UTC; `off`: only by `train`"
     )
     mlflow_tracking_uri: Annotated[str, AfterValidator(_check_tracking_uri)] = Field(
         "", description="The MLflow server's URL, or `databricks` with its own variables; `make run` brings its own"

@@ -26,6 +26,7 @@ from shared.errors import (
     MinutebookError,
     ModelUnusableError,
     TrainingUnderWayError,
+    UsageError,
 )
 from shared.instant import utc_now
 from shared.logging import get_logger
@@ -39,11 +40,27 @@ _PATIENCE_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
 
 
-async def run_train(settings: PredictorSettings) -> int:
-    """Train all symbols; returns the exit code, not 0 where one of them failed, which is said on stderr."""
+def chosen_symbols(symbols: tuple[str, ...], index: int | None) -> tuple[str, ...]:
+    """Return the symbol of that place among them, or all without one; raises UsageError where there is none."""
+    if index is None:
+        return symbols
+    if not 0 <= index < len(symbols):
+        raise UsageError(
+            f"--symbol-index is {index}, and PREDICTOR_SYMBOLS names {len(symbols)}: it must be from 0 to "
+            f"{len(symbols) - 1}."
+        )
+    return symbols[index : index + 1]
+
+
+async def run_train(settings: PredictorSettings, symbol_index: int | None = None) -> int:
+    """Train all symbols, or the one of that place in PREDICTOR_SYMBOLS; returns the exit code.
+
+    It is not 0 where one of them failed, which is said on stderr.
+    """
+    symbols = chosen_symbols(settings.symbols, symbol_index)
     registry = Registry(settings.registry_uri(), settings.mlflow_schema)
     code = 0
-    for symbol in settings.symbols:
+    for symbol in symbols:
         started_at = utc_now()
         try:
             info, training = await _train_symbol(settings, registry, symbol, started_at)

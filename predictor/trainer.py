@@ -63,9 +63,13 @@ class Pauses:
 def is_due(last: Training | None, schedule: Schedule, now: datetime, *, has_no_champion: bool) -> bool:
     """Whether a training is due: a scheduled time has passed since the last one began, or there is no champion.
 
-    One that leaves the symbol without a champion is not followed by the next at once.
+    One that leaves the symbol without a champion is not followed by the next at once. Nothing is due where the schedule
+    is off: whoever turned it off trains by other means, the first model too.
     """
-    if last is None or schedule.last_until(now) > last.started_at:
+    scheduled = schedule.last_until(now)
+    if scheduled is None:
+        return False
+    if last is None or scheduled > last.started_at:
         return True
     return has_no_champion and now - last.started_at >= _WITHOUT_CHAMPION
 
@@ -92,11 +96,11 @@ class Trainer:
         self.training: str | None = None
         self._on_trained = on_trained
 
-    def next_at(self, symbol: str) -> datetime:
+    def next_at(self, symbol: str) -> datetime | None:
         """Return when the symbol is trained next, as far as is known: a failed training is tried again before."""
         scheduled = self._schedule.next_after(utc_now())
         again = self._pauses[symbol].until
-        return min(scheduled, again) if again else scheduled
+        return min(scheduled, again) if scheduled and again else scheduled
 
     def why_no_model(self, symbol: str) -> str:
         """Say what stands between a symbol and its first model."""
@@ -109,10 +113,14 @@ class Trainer:
             return f"The model of {symbol} is trained and is being taken up."
         if self._champions.registry_reason:
             return f"No model of {symbol} is there: {self._champions.registry_reason}"
+        if self._schedule.is_off:
+            return f"No model of {symbol} is there yet; PREDICTOR_SCHEDULE is off, so that `train` has to be run."
         return f"No model of {symbol} is there yet; it is trained once the record is filled."
 
     async def look(self) -> None:
         """Train each symbol that is due; raises DatabaseUnavailableError."""
+        if self._schedule.is_off:
+            return
         # Whoever takes a new model up was woken when its training ended.
         self._trained.clear()
         for symbol in self._settings.symbols:

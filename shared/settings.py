@@ -113,6 +113,16 @@ class LoggingSettings(Settings):
     level: Level = Field("info", description="`debug`, `info`, `warning` or `error`")
 
 
+class HealthSettings(Settings):
+    """How a service without a port shows that it lives."""
+
+    model_config = SettingsConfigDict(env_prefix="HEALTH_")
+
+    file: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = Field(
+        None, description="A file that collector and predictor touch while they live, for `python -m shared.health`"
+    )
+
+
 def variable_name(cls: type[BaseSettings], field_name: str) -> str:
     """The environment variable that sets a field."""
     return (str(cls.model_config.get("env_prefix", "")) + field_name).upper()

@@ -121,3 +121,10 @@ def test_schedule_looks_both_ways(now: datetime, last: datetime, next_: datetime
     """The instant itself has come, and is not the next one."""
     schedule = Schedule("15 3 * * *")
     assert (schedule.last_until(now), schedule.next_after(now)) == (last, next_)
+
+
+def test_schedule_that_is_off_names_no_instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something else trains."""
+    monkeypatch.setenv("PREDICTOR_SCHEDULE", "off")
+    schedule = Schedule(PredictorSettings.load().schedule)
+    assert (schedule.is_off, schedule.last_until(AT_THREE), schedule.next_after(AT_THREE)) == (True, None, None)

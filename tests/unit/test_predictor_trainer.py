@@ -34,6 +34,12 @@ def test_training_is_due_once_after_each_scheduled_time(
     assert is_due(last, NIGHTLY, NOON, has_no_champion=has_no_champion) == is_wanted
 
 
+@pytest.mark.parametrize("last", [None, Training(NOON - timedelta(days=9), 1)])
+def test_nothing_is_due_where_the_schedule_is_off(last: Training | None) -> None:
+    """Neither the first model nor one that is missing."""
+    assert not is_due(last, Schedule("off"), NOON, has_no_champion=True)
+
+
 def test_failed_training_is_tried_again_with_growing_pauses_up_to_a_bound() -> None:
     """And begins small again after a success."""
     pauses = Pauses()

@@ -1,0 +1,107 @@
+# One target a service: docker build --target api --tag minutebook/api:0.1.0 .
+# Packages and bytecode are made in stages of their own; what runs has neither pip nor compiler nor another service's code.
+ARG PYTHON_IMAGE=python:3.13-slim-trixie
+
+FROM ${PYTHON_IMAGE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+COPY requirements/install.txt /requirements/
+RUN python3 -m venv /uv && /uv/bin/pip install --quiet --require-hashes --requirement /requirements/install.txt \
+ && python3 -m venv --without-pip /venv
+
+FROM builder AS migrate-packages
+COPY requirements/migrate.txt /requirements/
+RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
+    --compile-bytecode --require-hashes --requirement /requirements/migrate.txt \
+ && find /venv -type d -name tests -prune -exec rm -rf {} +
+FROM builder AS collector-packages
+COPY requirements/collector.txt /requirements/
+RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
+    --compile-bytecode --require-hashes --requirement /requirements/collector.txt \
+ && find /venv -type d -name tests -prune -exec rm -rf {} +
+FROM builder AS predictor-packages
+COPY requirements/predictor.txt /requirements/
+RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
+    --compile-bytecode --require-hashes --requirement /requirements/predictor.txt \
+ && find /venv -type d -name tests -prune -exec rm -rf {} +
+FROM builder AS api-packages
+COPY requirements/api.txt /requirements/
+RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
+    --compile-bytecode --require-hashes --requirement /requirements/api.txt \
+ && find /venv -type d -name tests -prune -exec rm -rf {} +
+FROM builder AS simulator-packages
+COPY requirements/simulator.txt /requirements/
+RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
+    --compile-bytecode --require-hashes --requirement /requirements/simulator.txt \
+ && find /venv -type d -name tests -prune -exec rm -rf {} +
+FROM builder AS mlflow-packages
+COPY requirements/mlflow.txt /requirements/
+RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
+    --compile-bytecode --require-hashes --requirement /requirements/mlflow.txt \
+ && find /venv -type d -name tests -prune -exec rm -rf {} +
+
+# Bytecode that is never checked against its source: the same bytes for the same commit, and no writes later.
+FROM ${PYTHON_IMAGE} AS code
+COPY . /app/
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM ${PYTHON_IMAGE} AS runtime
+RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/lib/python3/dist-packages/pip* \
+    /usr/local/lib/python3*/ensurepip /usr/lib/python3*/ensurepip
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+WORKDIR /app
+USER 10001:10001
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=Minutebook \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.licenses=Apache-2.0
+COPY --from=code /app/pyproject.toml /app/LICENSE ./
+
+FROM runtime AS migrate
+COPY --from=migrate-packages /venv /venv
+COPY --from=code /app/init.sql ./
+COPY --from=code /app/shared shared
+CMD ["python", "-m", "shared.database", "migrate"]
+
+FROM runtime AS collector
+COPY --from=collector-packages /venv /venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/collector collector
+ENV HEALTH_FILE=/tmp/alive
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "shared.health"]
+CMD ["python", "-m", "collector", "run"]
+
+FROM runtime AS predictor
+COPY --from=predictor-packages /venv /venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/predictor predictor
+ENV HEALTH_FILE=/tmp/alive PREDICTOR_CACHE=/var/lib/minutebook/models
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "shared.health"]
+CMD ["python", "-m", "predictor", "run"]
+
+FROM runtime AS simulator
+COPY --from=simulator-packages /venv /venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/simulator simulator
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9100/api/v3/ping', timeout=4)"]
+CMD ["python", "-m", "simulator", "--host", "0.0.0.0"]
+
+FROM runtime AS mlflow
+COPY --from=mlflow-packages /venv /venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/deploy deploy
+HEALTHCHECK --interval=20s --timeout=5s --start-period=90s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
+CMD ["python", "-W", "ignore:starlette.middleware.wsgi", "-m", "uvicorn", "mlflow.server.fastapi_app:app", \
+     "--host", "0.0.0.0", "--port", "5000", "--log-level", "warning", "--no-access-log"]
+
+FROM runtime AS api
+COPY --from=api-packages /venv /venv
+COPY --from=code /app/shared shared
+COPY --from=code /app/api api
+ENV API_HOST=0.0.0.0
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
+CMD ["python", "-m", "api"]
