@@ -47,7 +47,8 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 FROM ${PYTHON_IMAGE} AS runtime
 RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/lib/python3/dist-packages/pip* \
     /usr/local/lib/python3*/ensurepip /usr/lib/python3*/ensurepip
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+# A user without an entry in /etc/passwd has its name from here, and MLflow is not to look for a git.
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=minutebook GIT_PYTHON_REFRESH=quiet
 WORKDIR /app
 USER 10001:10001
 ARG VERSION=unknown

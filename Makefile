@@ -7,7 +7,7 @@ CODE := $(SERVICES) tests benchmarks
 GROUPS := install migrate collector predictor mlflow api simulator local
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run demo test check format bench requirements env-example clean
+.PHONY: help .venv run demo up down test check format bench requirements env-example clean tidy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,20 @@ run: .venv ## run everything on this machine, live from Binance
 
 demo: .venv ## run everything on this machine against the simulator, offline
 	@exec $(BIN)/python -m deploy.local demo
+
+up: ## the Compose stack, returning when it is healthy; DEMO=1: with the simulator; API_REPLICAS=3, GATEWAY_PORT=8080
+	@$(PYTHON) -m deploy.compose.env_file $(if $(filter-out 0 no false,$(DEMO)),--demo)
+	@docker compose build --quiet
+	@docker compose up --detach --wait --remove-orphans || { \
+		docker compose ps --all; \
+		echo "It is not healthy. What a service said: docker compose logs SERVICE" >&2; \
+		exit 1; \
+	}
+	@echo "Minutebook answers at http://127.0.0.1:$$(docker compose port gateway 8080 | sed 's/.*://')"
+
+down: ## stop the Compose stack; its volumes keep everything
+	@test -f .env || { echo "There is no .env: nothing was started with \`make up\` here." >&2; exit 2; }
+	@docker compose --profile '*' down --remove-orphans
 
 test: .venv ## run all tests, three at a time; TESTS="tests/unit -k klines" runs some
 	@$(BIN)/python -m pytest --numprocesses 3 $(TESTS)
@@ -58,6 +72,15 @@ requirements: .venv ## compile pyproject's groups into the hash-pinned lists
 env-example: .venv ## write .env.example from the settings classes
 	@$(BIN)/python -m deploy.env_example > .env.example
 
-clean: ## remove .venv and the tools' caches; the record in .minutebook stays
+clean: ## remove the Compose stack with its volumes, the local state and the tools' caches; asks first, CONFIRM=yes answers
+	@echo "This removes all that was collected here: Compose's volumes (the database, the models), .minutebook and .venv."
+	@answer="$(CONFIRM)"; test -n "$$answer" || { printf 'Type "yes" to remove it: '; read -r answer || true; }; \
+		test "$$answer" = yes || { echo "Nothing was removed."; exit 1; }
+	@test ! -f .env || $(PYTHON) -m deploy.compose.env_file --demo
+	@test ! -f .env || docker compose --profile '*' down --remove-orphans --volumes
+	@rm -rf .minutebook
+	@$(MAKE) --no-print-directory tidy
+
+tidy: ## remove .venv and the tools' caches; what was collected stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +

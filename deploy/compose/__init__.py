@@ -1,0 +1,1 @@
+"""What the Compose stack is made of besides docker-compose.yml."""
