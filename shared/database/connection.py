@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from shared.database.hosts import connect_to_one, reason_of
+from shared.database.hosts import Hosts, reason_of
 from shared.errors import DatabaseError, DatabaseOutdatedError, DatabaseUnavailableError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -88,8 +88,8 @@ async def connect(url: str, application_name: str, **server_settings: str) -> As
     Only opening is translated: what runs inside keeps its own errors, so wrap it in `translated` where they are met.
     """
     with opening():
-        connection = await connect_to_one(
-            url, CONNECT_TIMEOUT_SECONDS, server_settings=_session(application_name, server_settings)
+        connection = await Hosts(url).connect(
+            CONNECT_TIMEOUT_SECONDS, server_settings=_session(application_name, server_settings)
         )
     try:
         yield connection
@@ -112,12 +112,13 @@ def make_pool(  # noqa: PLR0913 - most of them have a default
 
     `statement_seconds` bounds each statement; `reset` replaces what the driver does to a connection that comes back.
     """
+    hosts = Hosts(url)
 
     async def open_one(
         dsn: str | None = None,  # noqa: ARG001 - the driver names it; it is the pool's url
         **options: Any,
     ) -> "asyncpg.Connection[asyncpg.Record]":
-        return await connect_to_one(url, connect_seconds, **options)
+        return await hosts.connect(connect_seconds, **options)
 
     return asyncpg.create_pool(
         url,

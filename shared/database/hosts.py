@@ -20,22 +20,57 @@ _NEXT_HOST = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 _TARGET = "target_session_attrs"
+# How long a host that failed comes after the others, and how long it is not asked at all while there is another.
+_AVOIDED_SECONDS = 30.0
+_AGAIN_SECONDS = 1.0
 
 
-async def connect_to_one(url: str, seconds: float, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
-    """Connect to the first host that answers and is what the URL wants, within the time; raises the driver's errors."""
-    urls = split_hosts(url)
-    if len(urls) == 1:
-        return await asyncpg.connect(url, timeout=seconds, **options)
-    deadline = time.monotonic() + seconds
-    refusals: dict[str, str] = {}
-    for index, one in enumerate(urls):
-        share = max(0.0, deadline - time.monotonic()) / (len(urls) - index)
-        try:
-            return await asyncpg.connect(one, timeout=share, **options)
-        except _NEXT_HOST as error:
-            refusals.setdefault(_host(one), reason_of(error))
-    raise ConnectionError("; ".join(f"{host}: {reason}" for host, reason in refusals.items()))
+class Hosts:
+    """A URL's hosts, and which of them failed lately: those are tried after the others for a while.
+
+    So a replica that is away, or whose very name is slow to be found, does not keep each new connection waiting.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._failures: dict[str, tuple[float, str]] = {}
+        self._well = ""
+
+    async def connect(self, seconds: float, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
+        """Connect to the first host that answers and is what the URL wants, within the time.
+
+        Raises the driver's errors, and ValueError for what is no URL.
+        """
+        urls = split_hosts(self._url)
+        if len(urls) == 1:
+            return await asyncpg.connect(self._url, timeout=seconds, **options)
+        deadline = time.monotonic() + seconds
+        refusals: dict[str, str] = {}
+        for index, one in enumerate(sorted(urls, key=self._place)):
+            host, now = _host(one), time.monotonic()
+            if index and self._failed_within(_AGAIN_SECONDS, host):
+                refusals.setdefault(host, self._failures[host][1])
+                continue
+            try:
+                share = max(0.0, deadline - now) / (len(urls) - index)
+                connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(one, timeout=share, **options)
+            except _NEXT_HOST as error:
+                refusals.setdefault(host, reason_of(error))
+                if not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                    self._failures[host] = time.monotonic(), reason_of(error)
+            else:
+                self._failures.pop(host, None)
+                self._well = host
+                return connection
+        raise ConnectionError("; ".join(f"{host}: {reason}" for host, reason in refusals.items()))
+
+    def _place(self, url: str) -> tuple[bool, bool]:
+        """Where a URL comes: as it was given, unless it failed; of those that failed, the last that was well first."""
+        failed = self._failed_within(_AVOIDED_SECONDS, _host(url))
+        return failed, failed and _host(url) != self._well
+
+    def _failed_within(self, seconds: float, host: str) -> bool:
+        return host in self._failures and time.monotonic() - self._failures[host][0] < seconds
 
 
 def split_hosts(url: str) -> list[str]:

@@ -1,8 +1,11 @@
 """A database URL with several hosts, taken apart."""
 
+from urllib.parse import urlsplit
+
+import asyncpg
 import pytest
 
-from shared.database.hosts import split_hosts
+from shared.database.hosts import Hosts, split_hosts
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,56 @@ def test_a_standby_is_looked_for_among_all_hosts_before_any_other_is_taken() -> 
         "postgresql://one/db?target_session_attrs=any",
         "postgresql://two/db?target_session_attrs=any",
     ]
+
+
+class Servers:
+    """Stands in for the driver: which hosts answer, which are primaries, what was asked, and what time it is."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answering = {"replica": "standby", "primary": "any"}
+        self.asked: list[str] = []
+        self.now = 1000.0
+        monkeypatch.setattr("shared.database.hosts.asyncpg.connect", self.connect)
+        monkeypatch.setattr("shared.database.hosts.time.monotonic", lambda: self.now)
+
+    async def connect(self, url: str, **_: object) -> str:
+        host = urlsplit(url).hostname or ""
+        self.asked.append(host)
+        if host not in self.answering:
+            raise ConnectionRefusedError("refused")
+        if "standby" in url and self.answering[host] != "standby":
+            raise asyncpg.TargetServerAttributeNotMatched("not a standby")
+        return host
+
+
+PREFERRING = "postgresql://replica,primary/db?target_session_attrs=prefer-standby"
+
+
+async def test_a_host_that_failed_comes_after_the_others_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that is away costs one connection its time and not each; later it is preferred again."""
+    servers, hosts = Servers(monkeypatch), Hosts(PREFERRING)
+    assert await hosts.connect(1.0) == "replica"  # type: ignore[comparison-overlap] # a stand-in's answer
+    del servers.answering["replica"]
+    assert await hosts.connect(1.0) == "primary"  # type: ignore[comparison-overlap]
+    servers.asked.clear()
+    assert await hosts.connect(1.0) == "primary"  # type: ignore[comparison-overlap]
+    assert set(servers.asked) == {"primary"}
+    servers.answering["replica"] = "standby"
+    servers.now += 60
+    assert await hosts.connect(1.0) == "replica"  # type: ignore[comparison-overlap]
+
+
+async def test_when_all_are_away_the_one_that_was_well_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the others once a second, so that one is found as soon as it is back; each is named with its reason."""
+    servers, hosts = Servers(monkeypatch), Hosts(PREFERRING)
+    del servers.answering["replica"]
+    assert await hosts.connect(1.0) == "primary"  # type: ignore[comparison-overlap]
+    del servers.answering["primary"]
+    servers.asked.clear()
+    for _ in range(3):
+        with pytest.raises(ConnectionError, match="primary: refused; replica: refused"):
+            await hosts.connect(1.0)
+    assert servers.asked == ["primary"] * 3
+    servers.now += 2
+    servers.answering["replica"] = "standby"
+    assert await hosts.connect(1.0) == "replica"  # type: ignore[comparison-overlap]
