@@ -1,0 +1,61 @@
+"""The `.env` that `make up` writes: secrets are made once, and what a user wrote stays."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.compose.env_file import SECRETS, completed, write
+
+FACTS = {"MINUTEBOOK_VERSION": "1.2.3", "COMPOSE_FILE": "docker-compose.yml"}
+
+
+def values(lines: list[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (line.partition("=") for line in lines if not line.startswith("#"))}
+
+
+def test_first_file_has_a_secret_of_its_own_for_each_purpose() -> None:
+    """Long ones, of letters that mean nothing in a URL."""
+    made = values(completed([], FACTS))
+    secrets = [made[name] for name in SECRETS]
+    assert len(set(secrets)) == len(SECRETS)
+    assert all(len(secret) >= 32 and secret.replace("-", "").replace("_", "").isalnum() for secret in secrets)
+    assert made.items() >= FACTS.items()
+
+
+@given(
+    st.lists(
+        st.sampled_from(["# a comment", "", "COLLECTOR_SYMBOLS=BTCUSDT,ETHUSDT", "MINUTEBOOK_VERSION=0.1", "API_X = 1"])
+    ),
+    st.sets(st.sampled_from(SECRETS)),
+)
+def test_what_is_there_stays(lines: list[str], known: set[str]) -> None:
+    """Another run changes nothing but the facts, whatever the user has written."""
+    mine = [*lines, *(f"{name}=of-mine-{name}" for name in sorted(known))]
+    once = completed(mine, FACTS)
+    assert [line for line in once if line in mine] == [line for line in mine if not line.startswith("MINUTEBOOK_VER")]
+    assert completed(once, FACTS) == once
+    newer = values(completed(once, FACTS | {"MINUTEBOOK_VERSION": "2.0.0"}))
+    assert newer == values(once) | {"MINUTEBOOK_VERSION": "2.0.0"}
+
+
+def test_a_secret_without_a_value_is_made() -> None:
+    """As in a file that was copied from an example."""
+    lines = completed(["POSTGRES_PASSWORD=", "# POSTGRES_PASSWORD=old"], FACTS)
+    assert sum(line.startswith("POSTGRES_PASSWORD=") for line in lines) == 1
+    assert len(values(lines)["POSTGRES_PASSWORD"]) >= 32
+
+
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_file_is_for_its_owner_only(tmp_path: Path, mode: int | None) -> None:
+    """Even where it was for everyone before; and nothing else is left in the folder."""
+    path = tmp_path / ".env"
+    if mode is not None:
+        path.write_text("LOG_LEVEL=debug\n", encoding="utf-8")
+        path.chmod(mode)
+    write(path, FACTS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert ("LOG_LEVEL=debug" in path.read_text(encoding="utf-8")) == (mode is not None)
+    assert list(tmp_path.iterdir()) == [path]
