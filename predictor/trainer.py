@@ -1,6 +1,7 @@
 """Decides when a symbol is trained, and has it done by a child process: `python -m predictor train`."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -173,8 +174,9 @@ class Trainer:
             stdin=asyncio.subprocess.DEVNULL,
             env=os.environ | child_environment(self._settings, symbol),
         )
-        # Forecasts come first.
-        os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
+        # Forecasts come first. Whoever was killed at once has no priority any more.
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         ended = asyncio.create_task(process.wait(), name="training")
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
         try:

@@ -123,12 +123,18 @@ class Demo:
         return answer.stdout
 
     async def ask(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Return the status and the content of the API's answer, through the Service."""
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
-            session.get(self.url + path) as answer,
-        ):
-            return answer.status, await answer.json(content_type=None)
+        """Return the status and the content of the API's answer, through the Service.
+
+        While no pod is ready, as without a database, the Service refuses: 0 and nothing.
+        """
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
+                session.get(self.url + path) as answer,
+            ):
+                return answer.status, await answer.json(content_type=None)
+        except (aiohttp.ClientConnectionError, TimeoutError):
+            return 0, {}
 
     async def until(self, condition: Callable[[], Any], seconds: float) -> None:
         """Wait until the condition holds, asking each second in a thread."""
