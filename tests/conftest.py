@@ -1,6 +1,7 @@
 """What every test can ask for: a database of its own, or a whole server of its own."""
 
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -35,10 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where Python is told to keep no bytecode, keep it in pytest's cache, for the commands that tests start.
+    """Start the commands that tests need as a person would: interruptible, and with their bytecode at hand.
 
-    Compiling scikit-learn and MLflow anew takes each of them seconds.
+    Where Python is told to keep none, it is kept in pytest's cache: compiling scikit-learn and MLflow takes seconds.
     """
+    # A job in the background of a script ignores Ctrl-C, and so would the commands that tests send one to.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     cache: pytest.Cache | None = getattr(config, "cache", None)
     if sys.dont_write_bytecode and cache is not None:
         sys.dont_write_bytecode = False
