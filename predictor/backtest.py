@@ -60,7 +60,8 @@ class Backtest:
         rows = self.rows(since_ms, until_ms)
         made = np.searchsorted(served.open_time, self.minutes.open_time[rows])
         calibration = Calibration(self.minutes, served, self._horizons)
-        return distribute(self.minutes, rows, served.variances[made], calibration)
+        scales = calibration.scales(self.minutes.open_time[rows])
+        return distribute(self.minutes, rows, served.variances[made], calibration, scales)
 
     def rows(self, since_ms: int, until_ms: int) -> Integers:
         """The minutes that close in [since_ms, until_ms) on the grid, whether they are there or not."""

@@ -20,13 +20,16 @@ class Distributions:
     variances: Floats
 
 
-def distribute(minutes: Minutes, rows: Integers, variances: Floats, calibration: Calibration) -> Distributions:
+def distribute(
+    minutes: Minutes, rows: Integers, variances: Floats, calibration: Calibration, scales: Floats
+) -> Distributions:
     """Make forecasts at the close of the minutes at `rows`, increasing, from their variances.
 
-    The point is the last price: no other one has been better than that out of sample.
+    `scales`, of shape (rows, horizons), are what reaches are multiplied by for their hour of the day. The point is the
+    last price: no other one has been better than that out of sample.
     """
     base = minutes.bars.close[rows][:, np.newaxis]
-    reach = calibration.quantiles(minutes.open_time[rows], variances) * np.sqrt(variances)
+    reach = calibration.quantiles(minutes.open_time[rows], variances) * np.sqrt(variances) * scales
     return Distributions(
         horizons=calibration.horizons,
         point=np.repeat(base, len(calibration.horizons), axis=1),

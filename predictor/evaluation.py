@@ -83,7 +83,8 @@ def evaluate(minutes: Minutes, track: Track, horizons: Sequence[int]) -> Evaluat
     known = Track(late.open_time[on_grid], late.variances[on_grid])
     rows = ((known.open_time - int(minutes.open_time[0])) // MINUTE_MS).astype(np.int64)
     calibration = Calibration(minutes, track, horizons)
-    return score(minutes, rows, distribute(minutes, rows, known.variances, calibration))
+    scales = calibration.scales(known.open_time)
+    return score(minutes, rows, distribute(minutes, rows, known.variances, calibration, scales))
 
 
 def score(minutes: Minutes, rows: Integers, made: Distributions) -> Evaluation:

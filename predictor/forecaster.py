@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.distribution import distribute
+from predictor.hours import Hours
 from predictor.inputs import MEMORY_MINUTES, Minutes
 from predictor.intervals import ANEW_MS, LEVELS, WINDOW_DAYS, Calibration
 from predictor.model import DistributionModel
@@ -34,7 +35,8 @@ class Forecaster:
     def __init__(self, model: DistributionModel) -> None:
         self._model = model
         self._track = model.track
-        self._calibration: tuple[int, Calibration] | None = None
+        self._hours = model.hours
+        self._calibration: tuple[int, Calibration, Hours] | None = None
 
     def forecast(self, bars: Bars) -> tuple[Distribution, ...]:
         """Forecast at the close of the last bar, from the last HISTORY_DAYS of bars or what there is of them.
@@ -51,8 +53,9 @@ class Forecaster:
         if not np.isfinite(variances).all():
             made_at = to_text(from_milliseconds(int(minutes.open_time[-1]) + MINUTE_MS))
             raise InputsMissingError(f"Too many of the minutes before {made_at} are missing to forecast from.")
-        calibration = self._calibrated(bars)
-        made = distribute(minutes, row, variances, calibration)
+        calibration, hours = self._calibrated(bars)
+        scales = hours.scales(minutes.open_time[row] + MINUTE_MS)
+        made = distribute(minutes, row, variances, calibration, scales)
         return tuple(
             Distribution(
                 horizon_minutes=horizon,
@@ -68,14 +71,16 @@ class Forecaster:
             for position, horizon in enumerate(self._model.horizons_)
         )
 
-    def _calibrated(self, bars: Bars) -> Calibration:
+    def _calibrated(self, bars: Bars) -> tuple[Calibration, Hours]:
         """The calibration that holds until quantiles are taken anew: on scores that were there when its time began."""
         block = (int(bars.open_time[-1]) + MINUTE_MS) // ANEW_MS
         if self._calibration is None or self._calibration[0] != block:
             minutes = Minutes.of(bars)
             self._extend(minutes, block * ANEW_MS)
-            self._calibration = block, Calibration(minutes, self._track, self._model.horizons_)
-        return self._calibration[1]
+            calibration = Calibration(minutes, self._track, self._model.horizons_)
+            self._hours = calibration.settled(self._hours, block * ANEW_MS)
+            self._calibration = block, calibration, self._hours
+        return self._calibration[1:]
 
     def _extend(self, minutes: Minutes, until_ms: int) -> None:
         """Add what the model says of the minutes since the track's end, none of which it has learned from."""
@@ -85,4 +90,4 @@ class Forecaster:
         rows = np.arange(max(0, minutes.index_of(start_ms)), max(0, minutes.index_of(until_ms)), dtype=np.int64)
         if len(rows):
             self._track = self._track.extended(minutes.open_time[rows], self._model.variances(minutes, rows))
-        self._track = self._track.since(until_ms - (WINDOW_DAYS + 1) * DAY_MS)
+        self._track = self._track.since(until_ms - (WINDOW_DAYS + 3) * DAY_MS)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
+from predictor.hours import LEVEL, Hours, no_hours, on_grid, settled_before, walked
 from predictor.inputs import Minutes
 from predictor.track import Track
 from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
@@ -65,6 +66,35 @@ class Calibration:
                 for position, horizon in enumerate(self.horizons):
                     result[:, rows, position] = self._at(like, position, horizon, now_ms, log_deviation[rows, position])
         return result
+
+    def settled(self, hours: Hours | None, made_at_ms: int) -> Hours:
+        """Return what each hour is owed at an instant: what `hours` say, and what came since; from nothing if None."""
+        hours = hours or no_hours(len(self.horizons), int(self._open_time[0]) if len(self) else made_at_ms)
+        until_ms = settled_before(made_at_ms)
+        made_at, shares = self._shares(hours.settled_to_ms, until_ms)
+        return hours.settled(until_ms, made_at, shares)
+
+    def scales(self, open_time: Integers) -> Floats:
+        """Return what reaches are multiplied by, of forecasts of the track made at the close of those minutes.
+
+        Of shape (rows, horizons), as if nothing had been owed when the track began.
+        """
+        if not len(self):
+            return np.ones((len(open_time), len(self.horizons)))
+        made_at, shares = self._shares(0, int(self._open_time[-1]) + DAY_MS)
+        return walked(no_hours(len(self.horizons), int(self._open_time[0])), made_at, shares, open_time + MINUTE_MS)
+
+    def __len__(self) -> int:
+        return len(self._open_time)
+
+    def _shares(self, since_ms: int, until_ms: int) -> tuple[Integers, Floats]:
+        """What came of the track's forecasts made in [since_ms, until_ms), as shares of the reach they had."""
+        made_at = self._open_time + MINUTE_MS
+        rows = on_grid(self._open_time)
+        rows = rows[(made_at[rows] >= since_ms) & (made_at[rows] < until_ms)]
+        variances = np.exp(2.0 * self._log_deviation[rows])
+        reach = self.quantiles(self._open_time[rows], variances)[LEVELS.index(LEVEL)]
+        return made_at[rows], self._scores[rows] / reach
 
     def _of_phase(self, phase: int) -> Integers:
         made_at = self._open_time // MINUTE_MS + 1

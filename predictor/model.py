@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from predictor.fits import fit_least_squares, fit_qlike
+from predictor.hours import Hours
 from predictor.inputs import COLUMNS, INPUTS, PLAIN, Minutes
 from predictor.seasons import activity_season, log_before, mean_after, variance_season
 from predictor.track import empty_track
@@ -102,6 +103,8 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         return result
 
     trees_trained_to_ms_: int
+    # What the intervals owe, where the track ends; a model that was stored before it was known owes nothing.
+    hours: Hours | None = None
 
     def is_of(self, horizons: Sequence[int]) -> bool:
         """Whether the model forecasts just these horizons, from the features as they are computed now."""

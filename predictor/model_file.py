@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 # What is neither NumPy's nor one of scikit-learn's public types.
 TRUSTED_TYPES = (
+    "predictor.hours.Hours",
     "predictor.model.DistributionModel",
     "predictor.track.Track",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -16,7 +16,7 @@ import numpy as np
 from predictor.evaluation import Evaluation, evaluate
 from predictor.gate import Decision, decide
 from predictor.inputs import COLUMNS, INPUTS, MEMORY_MINUTES, Minutes
-from predictor.intervals import WINDOW_DAYS
+from predictor.intervals import WINDOW_DAYS, Calibration
 from predictor.model import DistributionModel
 from predictor.track import Track
 from shared.bars import Bars
@@ -62,6 +62,8 @@ def train(bars: Bars, horizons: Sequence[int], champion: DistributionModel | Non
     end_ms = int(minutes.open_time[-1]) + MINUTE_MS
     before = champion if champion is not None and champion.is_of(horizons) else None
     model, decision = retrain(minutes, end_ms, horizons, before)
+    # What was served all along, the intervals of it too, goes on with whichever model serves next.
+    model.hours = Calibration(minutes, model.track, model.horizons_).settled(before.hours if before else None, end_ms)
     used = bars.part(*np.searchsorted(bars.open_time, [model.trained_from_ms_, model.trained_to_ms_]).tolist())
     return Training(
         model=model,

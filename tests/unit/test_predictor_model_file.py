@@ -9,11 +9,13 @@ import skops.io
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import FunctionTransformer
 
+from predictor.hours import Hours
 from predictor.inputs import COLUMNS, Minutes
 from predictor.model import DistributionModel
 from predictor.model_file import TRUSTED_TYPES, load_model
 from predictor.track import Track
 from shared.errors import ModelUnusableError
+from shared.instant import DAY_MS
 from tests.models import walk
 
 
@@ -25,12 +27,13 @@ def minutes() -> Minutes:
 
 @pytest.fixture(scope="module")
 def model(minutes: Minutes) -> DistributionModel:
-    """One with trees and a track."""
+    """One with trees, a track and debts."""
     times = minutes.open_time
     fitted = DistributionModel((1, 5)).fit(minutes, int(times[0]), int(times[-1]))
     assert fitted.trees_
     rows = np.arange(len(times) - 500, len(times))
     fitted.track = Track(times[rows], fitted.variances(minutes, rows))
+    fitted.hours = Hours(np.linspace(-0.1, 0.1, 48).reshape(2, 24), int(times[-1]) // DAY_MS * DAY_MS)
     return fitted
 
 
@@ -42,12 +45,16 @@ def content(model: DistributionModel) -> bytes:
 
 
 def test_loaded_model_gives_the_same_numbers(model: DistributionModel, content: bytes, minutes: Minutes) -> None:
-    """To the last bit, with its track."""
+    """To the last bit, with its track and what its intervals owe."""
     loaded = load_model(content)
     inputs = minutes.inputs(np.arange(10_000, 12_000), COLUMNS)
     assert np.array_equal(loaded.predict(inputs), model.predict(inputs), equal_nan=True)
     assert np.array_equal(loaded.track.variances, model.track.variances, equal_nan=True)
     assert np.array_equal(loaded.track.open_time, model.track.open_time)
+    assert loaded.hours is not None
+    assert model.hours is not None
+    assert np.array_equal(loaded.hours.debts, model.hours.debts)
+    assert loaded.hours.settled_to_ms == model.hours.settled_to_ms
     assert (loaded.horizons_, loaded.columns_) == (model.horizons_, model.columns_)
 
 

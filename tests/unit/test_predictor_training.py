@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+from predictor.backtest import Backtest
 from predictor.evaluation import Evaluation
 from predictor.forecaster import Forecaster
+from predictor.schedule import Schedule
 from predictor.training import Training, train
 from shared.bars import Bars
 from shared.errors import InputsMissingError, TooLittleHistoryError
-from tests.models import walk
+from shared.instant import DAY_MS
+from tests.models import START_MS, walk
 
 HORIZONS = (1, 15)
 
@@ -97,6 +100,35 @@ def test_forecaster_says_the_same_whether_it_has_worked_before_or_not(bars: Bars
             assert sorted(upper, reverse=True) == upper
             assert lower[-1] < forecast.point < upper[-1]
             assert 0 < forecast.volatility < 0.05
+
+
+def test_backtest_shows_what_the_service_would_have_forecast() -> None:
+    """Days after the training, with what the hours of the day were owed since."""
+    begin_ms, end_ms = START_MS + 14 * DAY_MS, START_MS + 19 * DAY_MS
+    bars = walk(19)
+    backtest = Backtest(bars, HORIZONS, 5, Schedule("off"))
+    made = backtest.run(begin_ms, end_ms)
+    rows = backtest.rows(begin_ms, end_ms)
+    forecaster = Forecaster(train(bars.part(0, 14 * 1440), HORIZONS, None).model)
+    for position in (1, len(rows) - 300, len(rows) - 151, len(rows) - 1):
+        forecast = forecaster.forecast(bars.part(0, int(rows[position]) + 1))
+        for column, distribution in enumerate(forecast):
+            assert distribution.volatility == pytest.approx(np.sqrt(made.variances[position, column]))
+            bounds = [distribution.intervals[level] for level in (50, 80, 95)]
+            np.testing.assert_allclose([lower for lower, _ in bounds], made.lower[:, position, column], rtol=1e-9)
+            np.testing.assert_allclose([upper for _, upper in bounds], made.upper[:, position, column], rtol=1e-9)
+
+
+def test_what_hours_are_owed_goes_on_from_model_to_model(bars: Bars, first: Training) -> None:
+    """Up to two days before the training, by which every target has come."""
+    assert first.model.hours is not None
+    assert first.model.hours.debts.any()
+    assert first.model.hours.settled_to_ms == START_MS + 13 * DAY_MS
+    second = train(bars, HORIZONS, first.model)
+    assert second.model.hours is not None
+    assert second.model.hours.settled_to_ms == START_MS + 14 * DAY_MS
+    change = np.abs(second.model.hours.debts - first.model.hours.debts)
+    assert 0 < change.max() <= 0.8
 
 
 def test_forecaster_without_its_inputs_says_why(bars: Bars, first: Training) -> None:
