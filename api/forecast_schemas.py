@@ -131,7 +131,7 @@ class Forecast(ForecastValues):
     """The newest forecast over one horizon."""
 
     is_naive: bool = Field(
-        description="Whether the price is the last one. It stays so until a model's is better out of sample "
+        description="Whether the price is the last one. It is so wherever no model's has been better out of sample "
         "(R² > 0, and a Diebold-Mariano statistic over 2).",
         examples=[True],
     )

@@ -55,13 +55,13 @@ class Backtest:
             champion = self._trained(start_ms, champion, number)
             # What was made in the period, which ends before `end_ms`.
             champion.track = extend_track(self.minutes, champion, champion.track, end_ms - 1, self._every)
-            served = served.extended(champion.track.open_time, champion.track.variances)
+            served = served.extended(champion.track)
             on_progress((end_ms - start_ms) // MINUTE_MS)
         rows = self.rows(since_ms, until_ms)
         made = np.searchsorted(served.open_time, self.minutes.open_time[rows])
         calibration = Calibration(self.minutes, served, self._horizons)
         scales = calibration.scales(self.minutes.open_time[rows])
-        return distribute(self.minutes, rows, served.variances[made], calibration, scales)
+        return distribute(self.minutes, rows, served.at(made), calibration, scales)
 
     def rows(self, since_ms: int, until_ms: int) -> Integers:
         """The minutes that close in [since_ms, until_ms) on the grid, whether they are there or not."""

@@ -35,13 +35,17 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class HorizonScores:
-    """One horizon's scores; prices' are in quote currency, ratios are to the reference over the same forecasts."""
+    """One horizon's scores; prices' are in quote currency, ratios are to the reference over the same forecasts.
+
+    `relative_mae` and `r_squared`, of changes, are against naive: the last price.
+    """
 
     horizon_minutes: int
     n: int
     mae: float
     naive_mae: float
     relative_mae: float
+    r_squared: float
     coverage: Mapping[int, float]
     winkler: Mapping[int, float]
     pinball: float
@@ -80,11 +84,11 @@ def evaluate(minutes: Minutes, track: Track, horizons: Sequence[int]) -> Evaluat
     """Score what a track forecast, with the intervals that it would have had, every five minutes."""
     late = track.since(int(track.open_time[0]) + min(_WARM_UP_MS, _half(track))) if len(track) else track
     on_grid = (late.open_time // MINUTE_MS + 1) % _STEP == 0
-    known = Track(late.open_time[on_grid], late.variances[on_grid])
+    known = late.at(np.flatnonzero(on_grid))
     rows = ((known.open_time - int(minutes.open_time[0])) // MINUTE_MS).astype(np.int64)
     calibration = Calibration(minutes, track, horizons)
     scales = calibration.scales(known.open_time)
-    return score(minutes, rows, distribute(minutes, rows, known.variances, calibration, scales))
+    return score(minutes, rows, distribute(minutes, rows, known, calibration, scales))
 
 
 def score(minutes: Minutes, rows: Integers, made: Distributions) -> Evaluation:
@@ -143,6 +147,7 @@ def _summed(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonSc
         mae=mae,
         naive_mae=naive,
         relative_mae=mae / naive if naive else 1.0,
+        r_squared=1.0 - _ratio((actual - outcome.point) ** 2, (actual - base) ** 2) if naive else 0.0,
         coverage={
             level: _mean(is_covered(actual, outcome.lower[position], outcome.upper[position]).astype(np.float64))
             for position, level in enumerate(LEVELS)

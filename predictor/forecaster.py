@@ -49,13 +49,13 @@ class Forecaster:
         first = int(np.searchsorted(bars.open_time, bars.open_time[-1] - MEMORY_MINUTES * MINUTE_MS))
         minutes = Minutes.of(bars.part(first, len(bars)))
         row = np.array([len(minutes) - 1])
-        variances = self._model.variances(minutes, row)
-        if not np.isfinite(variances).all():
+        forecasts = self._model.forecasts(minutes, row)
+        if not np.isfinite(forecasts.variances).all():
             made_at = to_text(from_milliseconds(int(minutes.open_time[-1]) + MINUTE_MS))
             raise InputsMissingError(f"Too many of the minutes before {made_at} are missing to forecast from.")
         calibration, hours = self._calibrated(bars)
         scales = hours.scales(minutes.open_time[row] + MINUTE_MS)
-        made = distribute(minutes, row, variances, calibration, scales)
+        made = distribute(minutes, row, forecasts, calibration, scales)
         return tuple(
             Distribution(
                 horizon_minutes=horizon,
@@ -64,9 +64,8 @@ class Forecaster:
                     level: (float(made.lower[index, 0, position]), float(made.upper[index, 0, position]))
                     for index, level in enumerate(LEVELS)
                 },
-                volatility=float(np.sqrt(variances[0, position])),
-                # The distribution is symmetric about the last price.
-                probability_up=0.5,
+                volatility=float(np.sqrt(made.variances[0, position])),
+                probability_up=float(made.probability_up[0, position]),
             )
             for position, horizon in enumerate(self._model.horizons_)
         )
@@ -89,5 +88,5 @@ class Forecaster:
         )
         rows = np.arange(max(0, minutes.index_of(start_ms)), max(0, minutes.index_of(until_ms)), dtype=np.int64)
         if len(rows):
-            self._track = self._track.extended(minutes.open_time[rows], self._model.variances(minutes, rows))
+            self._track = self._track.extended(self._model.forecasts(minutes, rows))
         self._track = self._track.since(until_ms - (WINDOW_DAYS + 3) * DAY_MS)

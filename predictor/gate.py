@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from predictor.inputs import Minutes
-from predictor.intervals import LEVELS, Calibration
+from predictor.intervals import ABOUT_POINT, LEVELS, Calibration
 from predictor.model import DistributionModel
 from predictor.scores import qlike, winkler
+from predictor.track import Track
 from shared.instant import DAY_MS, MINUTE_MS
 from shared.rolling import Floats, Integers
 
@@ -27,11 +28,11 @@ class Decision(NamedTuple):
 
 def decide(minutes: Minutes, rows: Integers, challenger: DistributionModel, champion: DistributionModel) -> Decision:
     """Compare two models at the minutes `rows`, both trained on earlier ones only."""
-    ours, theirs = challenger.variances(minutes, rows), champion.variances(minutes, rows)
-    seen = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
-    if seen.sum() < _ROWS_MIN:
+    ours, theirs = challenger.forecasts(minutes, rows), champion.forecasts(minutes, rows)
+    seen = np.flatnonzero(np.isfinite(ours.variances).all(axis=1) & np.isfinite(theirs.variances).all(axis=1))
+    if len(seen) < _ROWS_MIN:
         return Decision(is_better=False, reason="Too few minutes of the last days are there to compare the models on.")
-    rows, ours, theirs = rows[seen], ours[seen], theirs[seen]
+    rows, ours, theirs = rows[seen], ours.at(seen), theirs.at(seen)
     open_time = minutes.open_time[rows]
     before = champion.track.until(int(open_time[0]))
     calibration = Calibration(minutes, before if len(before) else challenger.track, champion.horizons_)
@@ -43,17 +44,19 @@ def decide(minutes: Minutes, rows: Integers, challenger: DistributionModel, cham
     return Decision(is_better=False, reason=f"The champion stays: {compared}.")
 
 
-def _scores(minutes: Minutes, rows: Integers, variances: Floats, calibration: Calibration) -> Floats:
+def _scores(minutes: Minutes, rows: Integers, forecasts: Track, calibration: Calibration) -> Floats:
     """Mean QLIKE and interval scores of each horizon, of shape (3, horizons)."""
     # What is known when the days begin will do for the comparison, and is quick.
-    quantiles = calibration.quantiles(minutes.open_time[rows], variances, as_of_ms=int(minutes.open_time[rows[0]]))
+    as_of_ms = int(forecasts.open_time[0])
+    quantiles = calibration.quantiles(forecasts.open_time, forecasts.variances, as_of_ms)
     scores = []
     for position, horizon in enumerate(calibration.horizons):
         actual = minutes.log_return(horizon)[rows]
-        deviation = np.sqrt(variances[:, position])
-        row = [np.nanmean(qlike(minutes.realised_variance(horizon)[rows], variances[:, position]))]
+        variances = forecasts.variances[:, position]
+        row = [np.nanmean(qlike(minutes.realised_variance(horizon)[rows], variances))]
         for level in (80, 95):
-            reach = quantiles[LEVELS.index(level), :, position] * deviation
-            row.append(np.nanmean(winkler(actual, -reach, reach, level)))
+            reach = quantiles[LEVELS.index(level), :, position] * np.sqrt(variances)
+            middle = forecasts.drifts[:, position] * (level in ABOUT_POINT)
+            row.append(np.nanmean(winkler(actual, middle - reach, middle + reach, level)))
         scores.append(row)
     return np.asarray(scores).T

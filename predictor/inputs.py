@@ -152,6 +152,16 @@ class Minutes:
             columns[:, position] = self._column(name)[rows]
         return columns
 
+    def share_there(self, window: int) -> Floats:
+        """Which share of the last `window` minutes, each one's own included, is in the record; NaN at the beginning."""
+        return self._kept(
+            ("share", window), lambda: rolling_mean(self.is_there.astype(np.float64), window, self.bars.age)
+        )
+
+    def feature(self, name: str) -> Floats:
+        """A feature of `shared.features` as it is, by minute."""
+        return self._kept(("feature", name), lambda: np.asarray(compute(self.bars, [name])[name], dtype=np.float64))
+
     def _column(self, name: str) -> Floats:
         if name == MINUTE_OF_WEEK:
             return self.minute_of_week.astype(np.float64)
@@ -162,11 +172,7 @@ class Minutes:
         values = np.asarray(compute(self.bars, [name])[name], dtype=np.float64)
         kept = column.transform(values, column.window)
         # A value that nothing moving leaves open has its transform's own; one that lacks its minutes has none.
-        there = self._kept(
-            ("share", column.window),
-            lambda: rolling_mean(self.is_there.astype(np.float64), column.window, self.bars.age),
-        )
-        kept[~(there >= LEAST_SHARE)] = np.nan
+        kept[~(self.share_there(column.window) >= LEAST_SHARE)] = np.nan
         return kept.astype(np.float32)
 
     def _kept(self, key: tuple[str, str | int], make: Callable[[], Floats]) -> Floats:

@@ -18,6 +18,8 @@ from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.rolling import Floats, Integers
 
 LEVELS = (50, 80, 95)
+# Intervals whose middle is the point; that of others is the last price, since what goes far does not lean back.
+ABOUT_POINT = (50, 80)
 WINDOW_DAYS = 28
 _WINDOW_MS = WINDOW_DAYS * DAY_MS
 # Quantiles are taken anew at full four hours; in between they hardly move.
@@ -45,7 +47,11 @@ class Calibration:
         self._open_time = track.open_time[inside]
         self._log_deviation = np.log(track.variances[inside]) / 2.0
         returns = np.column_stack([minutes.log_return(horizon)[rows[inside]] for horizon in self.horizons])
-        self._scores = np.abs(returns) / np.exp(self._log_deviation)
+        deviation = np.exp(self._log_deviation)
+        self._scores = np.stack([np.abs(returns - track.drifts[inside]), np.abs(returns)]) / deviation
+        """About the point and about the last price, of shape (2, track, horizons)."""
+        # What was found for a phase, a horizon and a time is asked for again and again.
+        self._curves: dict[tuple[int, int, int], tuple[Floats, Floats]] = {}
 
     def quantiles(self, open_time: Integers, variances: Floats, as_of_ms: int | None = None) -> Floats:
         """Return how many forecast deviations an interval reaches to each side, of shape (levels, rows, horizons).
@@ -63,8 +69,13 @@ class Calibration:
             ends = np.flatnonzero(np.diff(block[wanted])) + 1
             for rows in np.split(wanted, ends):
                 now_ms = int(block[rows[0]]) * ANEW_MS
-                for position, horizon in enumerate(self.horizons):
-                    result[:, rows, position] = self._at(like, position, horizon, now_ms, log_deviation[rows, position])
+                for position in range(len(self.horizons)):
+                    key = int(phase), position, now_ms
+                    if key not in self._curves:
+                        self._curves[key] = self._curve(like, position, now_ms)
+                    centres, curves = self._curves[key]
+                    states = log_deviation[rows, position]
+                    result[:, rows, position] = [np.interp(states, centres, curve) for curve in curves]
         return result
 
     def settled(self, hours: Hours | None, made_at_ms: int) -> Hours:
@@ -94,7 +105,7 @@ class Calibration:
         rows = rows[(made_at[rows] >= since_ms) & (made_at[rows] < until_ms)]
         variances = np.exp(2.0 * self._log_deviation[rows])
         reach = self.quantiles(self._open_time[rows], variances)[LEVELS.index(LEVEL)]
-        return made_at[rows], self._scores[rows] / reach
+        return made_at[rows], self._scores[0, rows] / reach
 
     def _of_phase(self, phase: int) -> Integers:
         made_at = self._open_time // MINUTE_MS + 1
@@ -102,34 +113,38 @@ class Calibration:
         # A track that is kept at a coarser step may have hardly any of this phase.
         return like if len(like) >= len(made_at) // (2 * _PHASES) else np.arange(len(made_at))
 
-    def _at(self, like: Integers, position: int, horizon: int, now_ms: int, log_deviation: Floats) -> Floats:
-        times = self._open_time[like]
+    def _curve(self, like: Integers, position: int, now_ms: int) -> tuple[Floats, Floats]:
+        """Log deviations, and the quantiles at each of them, (levels, deviations): flat beyond, straight between."""
+        horizon, times = self.horizons[position], self._open_time[like]
         # The target of a minute comes `horizon` minutes after its close.
         last = np.searchsorted(times, now_ms - (horizon + 1) * MINUTE_MS, side="right")
         part = like[np.searchsorted(times, now_ms - _WINDOW_MS) : last]
-        scores, states = self._scores[part, position], self._log_deviation[part, position]
-        known = np.isfinite(scores) & np.isfinite(states)
-        scores, states = scores[known], states[known]
-        if len(scores) < _SCORES_MIN:
-            return np.repeat(_students()[:, np.newaxis], len(log_deviation), axis=1)
-        everyone = _quantiles(scores)
+        scores, states = self._scores[:, part, position], self._log_deviation[part, position]
+        known = np.isfinite(scores[0]) & np.isfinite(states)
+        scores, states = scores[:, known], states[known]
+        if len(states) < _SCORES_MIN:
+            return np.zeros(1), _students()[:, np.newaxis]
+        everyone = _quantiles(scores)[:, np.newaxis]
         step = (times[-1] - times[0]) / MINUTE_MS / max(1, len(times) - 1)
-        groups_wanted = min(_GROUPS_MAX, int(len(scores) / max(1.0, horizon / step) / _SCORES_OF_GROUP))
+        groups_wanted = min(_GROUPS_MAX, int(len(states) / max(1.0, horizon / step) / _SCORES_OF_GROUP))
         if groups_wanted < 2:
-            return np.repeat(everyone[:, np.newaxis], len(log_deviation), axis=1)
-        order = np.argsort(states, kind="stable")
-        groups = np.array_split(order, groups_wanted)
+            return np.zeros(1), everyone
+        groups = np.array_split(np.argsort(states, kind="stable"), groups_wanted)
         centres = np.array([np.median(states[group]) for group in groups])
-        by_group = np.array([_quantiles(scores[group]) for group in groups])
-        drawn = (1.0 - _SHRINKAGE) * by_group + _SHRINKAGE * everyone
-        return np.array([np.interp(log_deviation, centres, drawn[:, level]) for level in range(len(LEVELS))])
+        by_group = np.column_stack([_quantiles(scores[:, group]) for group in groups])
+        return centres, (1.0 - _SHRINKAGE) * by_group + _SHRINKAGE * everyone
 
 
 def _quantiles(scores: Floats) -> Floats:
-    """The conformal quantiles of the levels: of n scores the ⌈level (n + 1)⌉-th."""
-    count = len(scores)
-    ranks = [min(1.0, level / 100.0 * (count + 1) / count) for level in LEVELS]
-    return np.asarray(np.quantile(scores, ranks))
+    """The conformal quantiles of the levels: of n scores about each one's middle the ⌈level (n + 1)⌉-th."""
+    about_point, about_last = scores
+    count = len(about_point)
+    ranks = np.minimum(1.0, np.asarray(LEVELS) / 100.0 * (count + 1) / count)
+    is_about_point = np.isin(LEVELS, ABOUT_POINT)
+    result = np.empty(len(LEVELS))
+    result[is_about_point] = np.quantile(about_point, ranks[is_about_point])
+    result[~is_about_point] = np.quantile(about_last, ranks[~is_about_point])
+    return result
 
 
 def _students() -> Floats:

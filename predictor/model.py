@@ -1,4 +1,4 @@
-"""The model of a symbol: the variance of its log return over each horizon, from what the record shows at a minute.
+"""The model of a symbol: the variance of its log return over each horizon, and its point, from what the record shows.
 
 Log-linear in features of the last days, relative to the season of the week (a log-HAR, Corsi 2009, with ranges, jumps
 and volume), fitted by least squares and by QLIKE, of which the mean is taken; and boosted trees on what is left.
@@ -17,13 +17,16 @@ from threadpoolctl import threadpool_limits
 from predictor.fits import fit_least_squares, fit_qlike
 from predictor.hours import Hours
 from predictor.inputs import COLUMNS, INPUTS, PLAIN, Minutes
+from predictor.point import learn_point
 from predictor.seasons import activity_season, log_before, mean_after, variance_season
-from predictor.track import empty_track
+from predictor.track import Track, empty_track
 from shared.errors import TooLittleHistoryError
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds
 from shared.rolling import Floats, Integers
 
+# Raised when a stored model would lack what is read of it now, so that another one is trained instead.
+FORMAT = 2
 # Single minutes often do not move at all, and the logarithm of that tells nothing: below this horizon there is only
 # the QLIKE fit, and the trees are those of five minutes, which have less noise to learn from.
 SHORTEST_TREE_TARGET = 5
@@ -56,7 +59,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
             return self._fit(minutes, start_ms, end_ms, before)
 
     def _fit(self, minutes: Minutes, start_ms: int, end_ms: int, before: "DistributionModel | None") -> Self:
-        self.feature_version_ = FEATURE_VERSION
+        self.format_, self.feature_version_ = FORMAT, FEATURE_VERSION
         self.horizons_ = tuple(sorted(self.horizons))
         self.trained_from_ms_, self.trained_to_ms_ = start_ms, end_ms
         first, last = max(0, minutes.index_of(start_ms)), min(len(minutes), minutes.index_of(end_ms))
@@ -80,6 +83,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         spread = raw.std(axis=0)
         self.deviation_ = np.where(spread > 1e-9, spread, 1.0)
         self._learn_targets(minutes, rows, table, last, before)
+        self.point_ = learn_point(minutes, first, last, self.horizons_)
         self.track = empty_track(self.horizons_)
         return self
 
@@ -102,8 +106,12 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         result[~minutes.is_there[rows]] = np.nan
         return result
 
+    def forecasts(self, minutes: Minutes, rows: Integers) -> Track:
+        """Return the variances at the minutes at `rows`, increasing, and the returns that the point expects."""
+        return Track(minutes.open_time[rows], self.variances(minutes, rows), self.point_.drifts(minutes, rows))
+
     trees_trained_to_ms_: int
-    # What the intervals owe, where the track ends; a model that was stored before it was known owes nothing.
+    # What the intervals owe, where the track ends; None until it has one.
     hours: Hours | None = None
 
     def is_of(self, horizons: Sequence[int]) -> bool:
@@ -160,9 +168,9 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         return dict(before.trees_)
 
     def _is_tree_day(self, age_ms: int) -> bool:
-        """Whether to grow trees anew: each Sunday or so; a model that is rejected does not hurry the next."""
+        """Whether to grow trees anew: each second Sunday; a model that is rejected does not hurry the next."""
         is_sunday = from_milliseconds(self.trained_to_ms_).weekday() == 6
-        return age_ms > 3 * _WEEK_MS or (is_sunday and age_ms > _WEEK_MS // 2)
+        return age_ms > 4 * _WEEK_MS or (is_sunday and age_ms > 10 * DAY_MS)
 
     def _variances(self, table: Floats) -> Floats:
         return self._unscaled(self._design(table), table[:, -1].astype(np.int64)) * self.scale_

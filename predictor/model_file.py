@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 TRUSTED_TYPES = (
     "predictor.hours.Hours",
     "predictor.model.DistributionModel",
+    "predictor.point.Point",
     "predictor.track.Track",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
@@ -21,7 +22,7 @@ def load_model(content: bytes) -> "DistributionModel":
     # Takes seconds, and brings scikit-learn along.
     import skops.io  # noqa: PLC0415
 
-    from predictor.model import DistributionModel  # noqa: PLC0415
+    from predictor.model import FORMAT, DistributionModel  # noqa: PLC0415
 
     try:
         model = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
@@ -33,4 +34,6 @@ def load_model(content: bytes) -> "DistributionModel":
         ) from error
     if not isinstance(model, DistributionModel):
         raise ModelUnusableError(f"The stored model is a {type(model).__name__} and makes no forecasts: train one.")
+    if getattr(model, "format_", None) != FORMAT:
+        raise ModelUnusableError("The stored model is of another version of Minutebook: train another one.")
     return model

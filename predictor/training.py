@@ -69,7 +69,7 @@ def train(bars: Bars, horizons: Sequence[int], champion: DistributionModel | Non
         model=model,
         evaluation=evaluate(minutes, model.track, model.horizons_),
         is_better=decision.is_better,
-        reason=decision.reason,
+        reason=f"{decision.reason} {model.point_.sentence}" if decision.is_better else decision.reason,
         trained_from=from_milliseconds(model.trained_from_ms_),
         trained_to=from_milliseconds(model.trained_to_ms_),
         data_digest=digest(used),
@@ -81,6 +81,7 @@ def train(bars: Bars, horizons: Sequence[int], champion: DistributionModel | Non
             "minutes": len(used),
             "trees": int(bool(model.trees_)),
             "trees_trained_to": from_milliseconds(model.trees_trained_to_ms_).isoformat(),
+            "point": model.point_.sentence,
             "calibration_days": WINDOW_DAYS,
             "track_minutes": len(model.track),
         },
@@ -106,7 +107,7 @@ def extend_track(minutes: Minutes, model: DistributionModel, track: Track, end_m
     """Return the track with what the model forecasts at each `step` minutes after its end, up to `end_ms`."""
     start_ms = max(model.trained_to_ms_, int(track.open_time[-1]) + MINUTE_MS if len(track) else 0)
     rows = _rows(minutes, start_ms, end_ms, step)
-    return track.extended(minutes.open_time[rows], model.variances(minutes, rows)) if len(rows) else track
+    return track.extended(model.forecasts(minutes, rows)) if len(rows) else track
 
 
 def digest(bars: Bars) -> str:

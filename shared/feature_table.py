@@ -330,13 +330,14 @@ _FURTHER = (
         59,
         lambda bars: vwap(bars, 60),
     ),
-    Feature(
-        "vwap_distance_60",
-        "close / vwap_60 − 1; null where vwap_60 is null or 0",
+    *_windows(
+        "vwap_distance",
+        (1, 5, 15, 60),
+        "close / (sum of quote volume / sum of volume over {n} bars) − 1; null without trades, or if it is 0",
         "fraction",
         _BERKOWITZ,
-        59,
-        lambda bars: vwap_distance(bars, 60),
+        -1,
+        vwap_distance,
     ),
     Feature(
         "taker_share_1",

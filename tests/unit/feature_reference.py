@@ -245,7 +245,7 @@ WINDOWED: Mapping[str, Callable[[Reference, Row], Value]] = {
     "bollinger_percent_b_20": over_rows(20, percent_b),
     "stochastic_k_14": over_rows(14, stochastic),
     "vwap_60": over_rows(60, vwap),
-    "vwap_distance_60": over_rows(60, vwap_distance),
+    **{f"vwap_distance_{count}": over_rows(count, vwap_distance) for count in (1, 5, 15, 60)},
     "taker_share_1": over_rows(1, lambda rows: share(rows, lambda row: row.taker_base_volume)),
     "taker_share_60": over_rows(60, lambda rows: share(rows, lambda row: row.taker_base_volume)),
     "volume_ratio_60": over_rows(60, lambda rows: multiple(rows, lambda row: row.volume)),

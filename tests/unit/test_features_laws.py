@@ -20,7 +20,8 @@ OF_AMOUNT = tuple(name for name in ALL_FEATURES if name.startswith("mean_quote_v
 OF_TRADES = tuple(name for name in ALL_FEATURES if name.startswith("mean_trades_"))
 # Of returns that are all 0 they would be 0 / 0.
 OF_STANDING_STILL = tuple(name for name in ALL_FEATURES if name.startswith(("standardised_", "downside_share_")))
-OF_VOLUME = ("vwap_60", "vwap_distance_60", "taker_share_1", "taker_share_60", "volume_ratio_60", "trades_ratio_60")
+OF_DISTANCE = tuple(name for name in ALL_FEATURES if name.startswith("vwap_distance_"))
+OF_VOLUME = ("vwap_60", *OF_DISTANCE, "taker_share_1", "taker_share_60", "volume_ratio_60", "trades_ratio_60")
 
 seeds = st.integers(0, 2**32)
 
@@ -165,7 +166,7 @@ def test_amounts_too_small_for_the_exchange_to_count_have_no_distance() -> None:
     bars = bars_of([row._replace(quote_volume=0.0) for row in make_rows(18, 80)])
     values = compute(bars, ALL_FEATURES)
     assert (values["vwap_60"][59:] == 0.0).all()
-    assert np.isnan(values["vwap_distance_60"]).all()
+    assert all(np.isnan(values[name]).all() for name in OF_DISTANCE)
     assert not any(np.isinf(array).any() for array in values.values())
 
 
@@ -183,7 +184,7 @@ def test_no_rise_or_fall_is_too_large_for_a_logarithm() -> None:
 @pytest.mark.parametrize(
     ("column", "features"),
     [
-        ("quote_volume", {"vwap_60", "vwap_distance_60", *OF_AMOUNT}),
+        ("quote_volume", {"vwap_60", *OF_DISTANCE, *OF_AMOUNT}),
         ("taker_base_volume", {"taker_share_1", "taker_share_60"}),
         ("trades", {"trades_ratio_60", *OF_TRADES}),
         ("volume", set(OF_VOLUME) - {"trades_ratio_60"}),

@@ -19,14 +19,14 @@ def tracked(days: float = 24, seed: int = 4) -> tuple[Minutes, Track]:
     minutes = Minutes.of(walk(days, seed))
     deviation = 5e-4 * np.exp(0.5 * np.sin(2 * np.pi * np.arange(len(minutes)) / 1440))
     variances = np.column_stack([4.0 * horizon * deviation**2 for horizon in HORIZONS])
-    return minutes, Track(minutes.open_time, variances)
+    return minutes, Track(minutes.open_time, variances, np.zeros_like(variances))
 
 
 def test_intervals_cover_what_they_claim_whatever_the_level_of_the_variance() -> None:
     """The forecast variance is four times too large; the scores put that right, in quiet and in wild hours."""
     minutes, track = tracked()
     late = track.since(int(track.open_time[0]) + 12 * 86_400_000)
-    late = Track(late.open_time[::5], late.variances[::5])
+    late = late.at(slice(None, None, 5))
     quantiles = Calibration(minutes, track, HORIZONS).quantiles(late.open_time, late.variances)
     rows = (late.open_time - track.open_time[0]) // MINUTE_MS
     for position, horizon in enumerate(HORIZONS):
@@ -42,7 +42,7 @@ def test_intervals_cover_what_they_claim_whatever_the_level_of_the_variance() ->
 def test_what_has_not_come_changes_no_quantile() -> None:
     """Not the target's own minutes, nor anything after the forecast."""
     minutes, track = tracked(12)
-    asked = Track(track.open_time[8_000:8_001], track.variances[8_000:8_001])
+    asked = track.at(slice(8_000, 8_001))
     before = Calibration(minutes, track, HORIZONS).quantiles(asked.open_time, asked.variances)
     close = minutes.bars.close.copy()
     close[8_001:] *= 1.5
@@ -66,5 +66,7 @@ def test_missing_forecasts_and_targets_count_for_nothing() -> None:
     variances[100:3_000] = np.nan
     close = minutes.bars.close.copy()
     close[5_000:5_100] = np.nan
-    calibration = Calibration(Minutes(replace(minutes.bars, close=close)), Track(track.open_time, variances), HORIZONS)
+    calibration = Calibration(
+        Minutes(replace(minutes.bars, close=close)), replace(track, variances=variances), HORIZONS
+    )
     assert np.isfinite(calibration.quantiles(track.open_time[-5:], track.variances[-5:])).all()

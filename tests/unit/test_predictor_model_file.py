@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from copy import copy
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from predictor.hours import Hours
 from predictor.inputs import COLUMNS, Minutes
 from predictor.model import DistributionModel
 from predictor.model_file import TRUSTED_TYPES, load_model
-from predictor.track import Track
 from shared.errors import ModelUnusableError
 from shared.instant import DAY_MS
 from tests.models import walk
@@ -32,7 +32,7 @@ def model(minutes: Minutes) -> DistributionModel:
     fitted = DistributionModel((1, 5)).fit(minutes, int(times[0]), int(times[-1]))
     assert fitted.trees_
     rows = np.arange(len(times) - 500, len(times))
-    fitted.track = Track(times[rows], fitted.variances(minutes, rows))
+    fitted.track = fitted.forecasts(minutes, rows)
     fitted.hours = Hours(np.linspace(-0.1, 0.1, 48).reshape(2, 24), int(times[-1]) // DAY_MS * DAY_MS)
     return fitted
 
@@ -50,6 +50,8 @@ def test_loaded_model_gives_the_same_numbers(model: DistributionModel, content: 
     inputs = minutes.inputs(np.arange(10_000, 12_000), COLUMNS)
     assert np.array_equal(loaded.predict(inputs), model.predict(inputs), equal_nan=True)
     assert np.array_equal(loaded.track.variances, model.track.variances, equal_nan=True)
+    assert np.array_equal(loaded.track.drifts, model.track.drifts)
+    assert np.array_equal(loaded.point_.coefficients, model.point_.coefficients)
     assert np.array_equal(loaded.track.open_time, model.track.open_time)
     assert loaded.hours is not None
     assert model.hours is not None
@@ -91,6 +93,17 @@ def test_file_of_another_type_is_refused() -> None:
     """Even of one that is harmless."""
     with pytest.raises(ModelUnusableError, match="is a LinearRegression and makes no forecasts"):
         load_model(skops.io.dumps(LinearRegression()))
+
+
+@pytest.mark.parametrize("stored", [None, 1])
+def test_model_of_another_version_is_refused(model: DistributionModel, stored: int | None) -> None:
+    """It would lack what is read of it."""
+    other = copy(model)
+    del other.format_
+    if stored is not None:
+        other.format_ = stored
+    with pytest.raises(ModelUnusableError, match="another version of Minutebook"):
+        load_model(skops.io.dumps(other))
 
 
 def test_file_that_would_call_code_is_refused() -> None:
