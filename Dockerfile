@@ -74,6 +74,10 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["pyt
 CMD ["python", "-m", "collector", "run"]
 
 FROM runtime AS predictor
+# A volume takes its first owner from the image, and only the predictor is to write there.
+USER 0
+RUN install --directory --owner 10001 --group 10001 /var/lib/minutebook
+USER 10001:10001
 COPY --from=predictor-packages /venv /venv
 COPY --from=code /app/shared shared
 COPY --from=code /app/predictor predictor

@@ -51,6 +51,8 @@ def prepare_mlflow() -> None:
     # It tells of every repetition, and at the end we tell of the failure.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # It misses a pip in the image, which is not there on purpose.
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     os.environ.update(_MANNERS)
     for name, value in _BOUNDS.items():
         os.environ.setdefault(name, value)

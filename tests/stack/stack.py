@@ -56,6 +56,12 @@ class Stack:
         """Run Compose, and return what it says."""
         return self.run("docker", "compose", *arguments, seconds=seconds)
 
+    def shell(self, console: str, seconds: float = 300) -> str:
+        """Run the lines of a document that follow a `$`, as one would who has the demo, up to the first that fails."""
+        lines = [line[2:] for line in console.splitlines() if line.startswith("$ ")]
+        demo = [line.replace("make up", f"make PYTHON={sys.executable} up DEMO=1") for line in lines]
+        return self.run("bash", "-euo", "pipefail", "-c", "\n".join(demo), seconds=seconds)
+
     def run(self, *command: str, given: str | None = None, seconds: float = 60) -> str:
         """Run a command in the stack's folder, and return what it says; raises AssertionError with that if it fails."""
         answer = subprocess.run(

@@ -5,11 +5,13 @@ One stack for all of it, so that the tests follow one another in any order on th
 
 import asyncio
 import json
+import re
 import stat
 from collections.abc import Iterator
 
 import pytest
 
+from tests.processes import ROOT
 from tests.stack.stack import OWN_SERVICES, RUNNING, Stack, started
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -215,23 +217,55 @@ async def test_replica_is_preferred_and_may_go_away(stack: Stack) -> None:
     assert health["database"]["replica_lag_seconds"] is None
 
 
-def test_backup_is_restored(stack: Stack) -> None:
-    """What docs/operations.md says of a backup holds: the copy has the same minutes."""
-    owner = ("--host", "/var/run/postgresql", "--username", "postgres")
-    stack.compose(
-        "exec", "-T", "postgres", "pg_dump", *owner, "--format", "custom", "--file", "/tmp/dump", "minutebook"
+async def test_backup_is_restored(stack: Stack) -> None:
+    """The very commands of docs/operations.md, with everything removed in between: minutes, forecasts, runs, models."""
+    version = await wait_for_forecasts(stack)
+    backup, restore = re.findall(
+        r"```console\n(.*?)```", _section("docs/operations.md", "## Backup and restore"), flags=re.DOTALL
     )
-    stack.compose("exec", "-T", "postgres", "createdb", *owner, "restored")
+    summed = "SELECT count(*), sum(close), sum(volume) FROM ticks WHERE minute <= '{}'"
+    last = stack.sql("SELECT max(minute) FROM ticks")
+    before = stack.sql(summed.format(last))
+    assert int(before.split("|")[0]) > 10_000
+    runs = stack.sql("SELECT count(*), min(run_uuid) FROM runs", "mlflow")
+    forecasts = int(stack.sql("SELECT count(*) FROM forecasts"))
+    stack.shell(backup)
+
+    stack.make("clean", "CONFIRM=yes")
+    stack.shell(backup.partition("\n")[0] + "\n" + restore)
+    assert stack.sql(summed.format(last)) == before
+    assert int(stack.sql("SELECT count(*) FROM forecasts")) >= forecasts
+    assert stack.sql("SELECT count(*), min(run_uuid) FROM runs", "mlflow") == runs
+    # The predictor's own copy of the champion went with its volume, so that this one came out of the store.
+    newest = stack.sql("SELECT max(made_at) FROM forecasts").replace(" ", "T")
+    answer = await stack.until_answered(
+        "/price/predict", lambda status, body: status == 200 and body["forecasts"][0]["made_at"] > newest, 120
+    )
+    assert answer["forecasts"][0]["model"]["version"] == version
+
+
+def _section(file: str, heading: str) -> str:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return text[text.index(heading) :].partition("\n## ")[0]
+
+
+async def test_predictor_starts_without_mlflow(stack: Stack) -> None:
+    """It keeps its champion on a volume of its own: forecasts go on after a restart, and why is shown."""
+    version = await wait_for_forecasts(stack)
+    stack.compose("stop", "mlflow")
     try:
-        stack.compose(
-            "exec", "-T", "postgres", "pg_restore", *owner, "--dbname", "restored", "--exit-on-error", "/tmp/dump"
+        newest = stack.sql("SELECT max(made_at) FROM forecasts").replace(" ", "T")
+        stack.compose("restart", "predictor")
+        answer = await stack.until_answered(
+            "/price/predict", lambda status, body: status == 200 and body["forecasts"][0]["made_at"] > newest, 120
         )
-        last = stack.sql("SELECT max(minute) FROM ticks", "restored")
-        summed = f"SELECT count(*), sum(close), sum(volume) FROM ticks WHERE minute <= '{last}'"
-        assert stack.sql(summed, "restored") == stack.sql(summed)
-        assert int(stack.sql(summed, "restored").split("|")[0]) > 10_000
+        assert answer["forecasts"][0]["model"]["version"] == version
+        health = await stack.until_answered(
+            "/health", lambda _, body: bool(body["forecasts"]["BTCUSDT"]["registry_reason"]), 60
+        )
+        assert not health["forecasts"]["BTCUSDT"]["stale"]
     finally:
-        stack.compose("exec", "-T", "postgres", "dropdb", *owner, "--force", "restored")
+        stack.compose("start", "mlflow")
 
 
 def test_cleaning_asks_first(stack: Stack) -> None:
