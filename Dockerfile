@@ -3,7 +3,8 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS builder
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+# Bytecode, here and below, is never checked against its source: the same bytes for the same commit, and no writes later.
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy PYC_INVALIDATION_MODE=UNCHECKED_HASH
 COPY requirements/install.txt /requirements/
 RUN python3 -m venv /uv && /uv/bin/pip install --quiet --require-hashes --requirement /requirements/install.txt \
  && python3 -m venv --without-pip /venv
@@ -39,7 +40,6 @@ RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/mlflow.txt \
  && find /venv -type d -name tests -prune -exec rm -rf {} +
 
-# Bytecode that is never checked against its source: the same bytes for the same commit, and no writes later.
 FROM ${PYTHON_IMAGE} AS code
 COPY . /app/
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app

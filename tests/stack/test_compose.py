@@ -158,6 +158,7 @@ def test_container_may_write_nowhere_but_its_volumes(stack: Stack, service: str)
         assert not host["CapAdd"]
         assert "no-new-privileges:true" in host["SecurityOpt"]
         assert host["Memory"] > 0
+        assert host["PidsLimit"] > 0
         assert host["LogConfig"]["Config"]["max-size"]
         assert host["RestartPolicy"]["Name"] == "unless-stopped"
         writable = {mount["Destination"] for mount in container["Mounts"] if mount["RW"]}
