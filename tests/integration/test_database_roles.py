@@ -1,10 +1,16 @@
 """What each role may do, and that the database itself refuses the rest."""
 
+import secrets
+from urllib.parse import urlsplit
+
 import asyncpg
 import pytest
 
+from deploy.local.postgres import running
+from deploy.local.tuning import NOT_DURABLE
+from shared.database.migrate import ROLES, migrate
 from tests.collecting import connected
-from tests.postgres import Database
+from tests.postgres import Database, own_folder, with_database
 
 TICK = (
     "INSERT INTO ticks (symbol, minute, open, high, low, close, volume, quote_volume, trades, taker_base_volume,"
@@ -154,3 +160,26 @@ async def test_exchange_time_is_the_newest_heartbeat_s_that_knows_it(database: D
         assert await hours_ahead() == 7
         await beat("leader", "2 seconds", "-3 hours")
         assert await hours_ahead() == -3
+
+
+async def test_owner_that_migrates_need_not_be_superuser() -> None:
+    """It owns the database and may make roles: hosted servers, and operators of clusters, give no more."""
+    passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
+    with own_folder() as folder:
+        async with running(folder / "postgres", settings=NOT_DURABLE) as postgres:
+            async with connected(postgres.url()) as connection:
+                await connection.execute("CREATE ROLE landlord LOGIN CREATEROLE PASSWORD 'landlord'")
+                await connection.execute("CREATE DATABASE rented OWNER landlord")
+            address = urlsplit(with_database(postgres.url(), "rented"))
+            owned = address._replace(netloc=f"landlord:landlord@{address.hostname}:{address.port}").geturl()
+            await migrate(owned, passwords)
+            # And again, with other passwords.
+            passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
+            await migrate(owned, passwords)
+            rented = Database(owned, passwords)
+            async with connected(rented.collector_url) as connection:
+                await connection.execute(TICK)
+            async with connected(rented.api_url) as connection:
+                assert await connection.fetchval("SELECT count(*) FROM ticks") == 1
+                with pytest.raises(REFUSALS):
+                    await connection.execute("DELETE FROM ticks")
