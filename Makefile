@@ -36,6 +36,8 @@ up: ## the Compose stack, returning when it is healthy; DEMO=1: with the simulat
 	@docker compose build --quiet
 	@docker compose up --detach --wait --remove-orphans || { \
 		docker compose ps --all; \
+		ended="$$(docker compose ps --all --status exited --status restarting --services)"; \
+		test -z "$$ended" || docker compose logs --tail 2 $$ended >&2; \
 		echo "It is not healthy. What a service said: docker compose logs SERVICE" >&2; \
 		exit 1; \
 	}

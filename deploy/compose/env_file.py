@@ -6,8 +6,10 @@ written anew. The standard library alone is used, since `make up` needs no packa
 
 import argparse
 import os
+import re
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -24,6 +26,9 @@ SECRETS = (
     "MINIO_ROOT_PASSWORD",
 )
 _SECRET_BYTES = 24
+_PORTS = ("GATEWAY_PORT", "MLFLOW_PORT", "MINIO_CONSOLE_PORT")
+_PORT_MAX = 65_535
+_STORE_PASSWORD_MIN = 8
 _COMPOSE_FILE = "docker-compose.yml"
 _DEMO_FILE = "deploy/compose/demo.yml"
 
@@ -37,6 +42,29 @@ def completed(lines: Iterable[str], facts: Mapping[str, str]) -> list[str]:
     # They stand in URLs, so they are of letters that mean nothing there.
     made = [f"{name}={secrets.token_urlsafe(_SECRET_BYTES)}" for name in SECRETS if name not in there]
     return [*kept, *made, *(f"{name}={value}" for name, value in facts.items())]
+
+
+def complaint(values: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the settings that Compose itself reads, which it would not name; None for nothing."""
+    for name in _PORTS:
+        port = values.get(name, "")
+        if port and not (port.isdecimal() and int(port) <= _PORT_MAX):
+            return f"{name} must be a port from 0 to {_PORT_MAX}, not '{port}'"
+    replicas = values.get("API_REPLICAS", "")
+    if replicas and not (replicas.isdecimal() and int(replicas) > 0):
+        return f"API_REPLICAS must be a number from 1 on, not '{replicas}'"
+    for name in SECRETS:
+        if not re.fullmatch(r"[A-Za-z0-9._~-]*", values.get(name, "")):
+            return f"{name} may have letters, digits and -._~ only, since it stands in a URL"
+    if 0 < len(values.get("MINIO_ROOT_PASSWORD", "")) < _STORE_PASSWORD_MIN:
+        return f"MINIO_ROOT_PASSWORD needs at least {_STORE_PASSWORD_MIN} characters"
+    return None
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return the file's settings, as Compose would read these; of two with one name the last."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {name: line.partition("=")[2].strip().strip("'\"") for line in lines if (name := _name(line))}
 
 
 def write(path: Path, facts: Mapping[str, str]) -> None:
@@ -62,8 +90,8 @@ def _revision() -> str:
         return "unknown"
 
 
-def main() -> None:
-    """Write the project's `.env`."""
+def main() -> int:
+    """Write the project's `.env`; returns the exit code."""
     parser = argparse.ArgumentParser(description="Write what Compose needs into .env.")
     parser.add_argument("--demo", action="store_true", help="the simulated exchange instead of the real one")
     files = [_COMPOSE_FILE, _DEMO_FILE] if parser.parse_args().demo else [_COMPOSE_FILE]
@@ -73,8 +101,14 @@ def main() -> None:
         "COMPOSE_PATH_SEPARATOR": ":",
         "COMPOSE_FILE": ":".join(files),
     }
-    write(ROOT / ".env", facts)
+    path = ROOT / ".env"
+    wrong = complaint(read(path) | os.environ)
+    if wrong:
+        sys.stderr.write(f"{wrong}: correct it in .env, or in the command.\n")
+        return 2
+    write(path, facts)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

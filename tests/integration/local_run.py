@@ -17,7 +17,9 @@ def stand_in(name: str, work: str, folder: Path, port: int = 0, *, role: str = "
     """Return a service that does `work`."""
     command = (sys.executable, "-m", "tests.integration.local_stand_in", name, work, str(folder), str(port))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return Service(name, command, environment, role=role, answers_at=answers_at, stop_seconds=1.0)
+    # Only one that never ends is to be killed; the others have their time, on a busy machine too.
+    seconds = 1.0 if work == "stay" else 10.0
+    return Service(name, command, environment, role=role, answers_at=answers_at, stop_seconds=seconds)
 
 
 def stand_in_plan(folder: Path, port: int, exchange_urls: tuple[str, ...] = ()) -> Plan:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.compose.env_file import SECRETS, completed, write
+from deploy.compose.env_file import SECRETS, complaint, completed, read, write
 
 FACTS = {"MINUTEBOOK_VERSION": "1.2.3", "COMPOSE_FILE": "docker-compose.yml"}
 
@@ -59,3 +59,34 @@ def test_file_is_for_its_owner_only(tmp_path: Path, mode: int | None) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert ("LOG_LEVEL=debug" in path.read_text(encoding="utf-8")) == (mode is not None)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_PORT", "abc"),
+        ("MLFLOW_PORT", "65536"),
+        ("MINIO_CONSOLE_PORT", "-1"),
+        ("API_REPLICAS", "0"),
+        ("API_REPLICAS", "three"),
+        ("API_DATABASE_PASSWORD", "p@ss"),
+        ("POSTGRES_PASSWORD", "a b"),
+        ("MINIO_ROOT_PASSWORD", "short"),
+    ],
+)
+def test_wrong_setting_is_named(name: str, value: str) -> None:
+    """Compose would say that something is wrong, and not what."""
+    said = complaint({name: value})
+    assert said is not None
+    assert said.startswith(name)
+
+
+def test_right_settings_are_taken(tmp_path: Path) -> None:
+    """Those that are not there, too, and those that `make up` made; quotes are not part of a value."""
+    path = tmp_path / ".env"
+    path.write_text("# GATEWAY_PORT=x\nGATEWAY_PORT='8080'\nMLFLOW_PORT=0\n API_REPLICAS = \"3\"\n", encoding="utf-8")
+    write(path, FACTS)
+    assert read(path).items() >= {"GATEWAY_PORT": "8080", "MLFLOW_PORT": "0", "API_REPLICAS": "3"}.items()
+    assert complaint(read(path)) is None
+    assert complaint({}) is None
+    assert read(tmp_path / "absent") == {}
