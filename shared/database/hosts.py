@@ -4,10 +4,12 @@ The driver itself tries them one after the other within a single time-out.
 """
 
 import time
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # What is one host's own trouble; a wrong password is everyone's.
 _NEXT_HOST = (
@@ -19,7 +21,6 @@ _NEXT_HOST = (
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-_TARGET = "target_session_attrs"
 # How long a host that failed comes after the others, and how long it is not asked at all while there is another.
 _AVOIDED_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
@@ -36,33 +37,52 @@ class Hosts:
         self._failures: dict[str, tuple[float, str]] = {}
         self._well = ""
 
-    async def connect(self, seconds: float, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
+    async def connect(self, seconds: float, **options: Any) -> Connection:
         """Connect to the first host that answers and is what the URL wants, within the time.
 
-        Raises the driver's errors, and ValueError for what is no URL.
+        With prefer-standby that is the first standby, or else the first that answers. Raises the driver's errors, and
+        ValueError for what is no URL.
         """
         urls = split_hosts(self._url)
         if len(urls) == 1:
             return await asyncpg.connect(self._url, timeout=seconds, **options)
+        prefers_standby = _parameter(self._url, "target_session_attrs") == "prefer-standby"
         deadline = time.monotonic() + seconds
         refusals: dict[str, str] = {}
-        for index, one in enumerate(sorted(urls, key=self._place)):
-            host, now = _host(one), time.monotonic()
-            if index and self._failed_within(_AGAIN_SECONDS, host):
-                refusals.setdefault(host, self._failures[host][1])
-                continue
-            try:
-                share = max(0.0, deadline - now) / (len(urls) - index)
-                connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(one, timeout=share, **options)
-            except _NEXT_HOST as error:
-                refusals.setdefault(host, reason_of(error))
-                if not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-                    self._failures[host] = time.monotonic(), reason_of(error)
-            else:
+        second_choice: tuple[str, Connection] | None = None
+        try:
+            for index, one in enumerate(sorted(urls, key=self._place)):
+                host, now = _host(one), time.monotonic()
+                if index and self._failed_within(_AVOIDED_SECONDS if second_choice else _AGAIN_SECONDS, host):
+                    refusals[host] = self._failures[host][1]
+                    continue
+                try:
+                    share = max(0.0, deadline - now) / (len(urls) - index)
+                    connection: Connection = await asyncpg.connect(one, timeout=share, **options)
+                except _NEXT_HOST as error:
+                    refusals[host] = reason_of(error)
+                    if not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                        self._failures[host] = time.monotonic(), reason_of(error)
+                    continue
                 self._failures.pop(host, None)
+                if prefers_standby and not await _is_standby(connection):
+                    if second_choice is None:
+                        second_choice = host, connection
+                    else:
+                        connection.terminate()
+                    continue
+                if second_choice is not None:
+                    second_choice[1].terminate()
                 self._well = host
                 return connection
-        raise ConnectionError("; ".join(f"{host}: {reason}" for host, reason in refusals.items()))
+        except BaseException:
+            if second_choice is not None:
+                second_choice[1].terminate()
+            raise
+        if second_choice is None:
+            raise ConnectionError("; ".join(f"{host}: {reason}" for host, reason in refusals.items()))
+        self._well, connection = second_choice
+        return connection
 
     def _place(self, url: str) -> tuple[bool, bool]:
         """Where a URL comes: as it was given, unless it failed; of those that failed, the last that was well first."""
@@ -74,7 +94,7 @@ class Hosts:
 
 
 def split_hosts(url: str) -> list[str]:
-    """Return URLs of one host each, in the order in which to try them; raises ValueError for what is no URL."""
+    """Return URLs of one host each, in the order given; raises ValueError for what is no URL."""
     parts = urlsplit(url)
     login, at, hosts = parts.netloc.rpartition("@")
     query = dict(parse_qsl(parts.query))
@@ -86,12 +106,7 @@ def split_hosts(url: str) -> list[str]:
             raise ValueError(f"{len(names)} hosts and {len(ports)} ports")
         pairs = zip(names, ports * len(names) if len(ports) == 1 else ports, strict=True)
         urls = [_with(url, host=host, port=port) for host, port in pairs]
-    if len(urls) == 1:
-        return [url]
-    if query.get(_TARGET) == "prefer-standby":
-        # A preference among all of them, which the URL of one cannot express.
-        return [_with(one, **{_TARGET: target}) for target in ("standby", "any") for one in urls]
-    return urls
+    return urls if len(urls) > 1 else [url]
 
 
 def reason_of(error: BaseException) -> str:
@@ -102,6 +117,12 @@ def reason_of(error: BaseException) -> str:
     return text[0] if text else type(error).__name__
 
 
+async def _is_standby(connection: Connection) -> bool:
+    """Whether the server follows another one; it says so by itself since PostgreSQL 14."""
+    said = getattr(connection.get_settings(), "in_hot_standby", None)
+    return said == "on" if said is not None else bool(await connection.fetchval("SELECT pg_is_in_recovery()"))
+
+
 def _with(url: str, **parameters: str) -> str:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query)) | {name: value for name, value in parameters.items() if value}
@@ -109,5 +130,8 @@ def _with(url: str, **parameters: str) -> str:
 
 
 def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2] or dict(parse_qsl(parts.query)).get("host", "")
+    return urlsplit(url).netloc.rpartition("@")[2] or _parameter(url, "host")
+
+
+def _parameter(url: str, name: str) -> str:
+    return dict(parse_qsl(urlsplit(url).query)).get(name, "")

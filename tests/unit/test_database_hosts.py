@@ -1,5 +1,7 @@
 """A database URL with several hosts, taken apart."""
 
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -50,34 +52,50 @@ def test_ports_that_do_not_fit_the_hosts_are_refused() -> None:
         split_hosts("postgresql:///db?host=one,two&port=1,2,3")
 
 
-def test_a_standby_is_looked_for_among_all_hosts_before_any_other_is_taken() -> None:
-    """The URL of a single host cannot say that."""
-    assert split_hosts("postgresql://one,two/db?target_session_attrs=prefer-standby") == [
-        "postgresql://one/db?target_session_attrs=standby",
-        "postgresql://two/db?target_session_attrs=standby",
-        "postgresql://one/db?target_session_attrs=any",
-        "postgresql://two/db?target_session_attrs=any",
-    ]
+class Login:
+    """Stands in for a connection."""
+
+    def __init__(self, host: str, *, is_standby: bool) -> None:
+        self.host = host
+        self.is_open = True
+        self._settings = SimpleNamespace(in_hot_standby="on" if is_standby else "off")
+
+    def get_settings(self) -> SimpleNamespace:
+        return self._settings
+
+    def terminate(self) -> None:
+        self.is_open = False
 
 
 class Servers:
-    """Stands in for the driver: which hosts answer, which are primaries, what was asked, and what time it is."""
+    """Stands in for the driver: which hosts answer, which are standbys, what was asked, and what time it is."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.answering = {"replica": "standby", "primary": "any"}
+        self.answering = {"replica": True, "primary": False}
         self.asked: list[str] = []
+        self.shares: list[float] = []
+        self.logins: list[Login] = []
         self.now = 1000.0
         monkeypatch.setattr("shared.database.hosts.asyncpg.connect", self.connect)
         monkeypatch.setattr("shared.database.hosts.time.monotonic", lambda: self.now)
 
-    async def connect(self, url: str, **_: object) -> str:
+    async def connect(self, url: str, *, timeout: float, **_: object) -> Login:  # noqa: ASYNC109 - the driver's name
         host = urlsplit(url).hostname or ""
         self.asked.append(host)
+        self.shares.append(timeout)
         if host not in self.answering:
             raise ConnectionRefusedError("refused")
-        if "standby" in url and self.answering[host] != "standby":
-            raise asyncpg.TargetServerAttributeNotMatched("not a standby")
-        return host
+        if host == "locked":
+            raise asyncpg.InvalidPasswordError("wrong")
+        self.logins.append(Login(host, is_standby=self.answering[host]))
+        return self.logins[-1]
+
+    async def connected(self, hosts: Hosts) -> str:
+        """Connect, and return to which host; no other login is left open."""
+        login = cast("Login", await hosts.connect(3.0))
+        assert [each for each in self.logins if each.is_open] == [login]
+        self.logins.clear()
+        return login.host
 
 
 PREFERRING = "postgresql://replica,primary/db?target_session_attrs=prefer-standby"
@@ -86,22 +104,22 @@ PREFERRING = "postgresql://replica,primary/db?target_session_attrs=prefer-standb
 async def test_a_host_that_failed_comes_after_the_others_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replica that is away costs one connection its time and not each; later it is preferred again."""
     servers, hosts = Servers(monkeypatch), Hosts(PREFERRING)
-    assert await hosts.connect(1.0) == "replica"  # type: ignore[comparison-overlap] # a stand-in's answer
+    assert await servers.connected(hosts) == "replica"
     del servers.answering["replica"]
-    assert await hosts.connect(1.0) == "primary"  # type: ignore[comparison-overlap]
+    assert await servers.connected(hosts) == "primary"
     servers.asked.clear()
-    assert await hosts.connect(1.0) == "primary"  # type: ignore[comparison-overlap]
-    assert set(servers.asked) == {"primary"}
-    servers.answering["replica"] = "standby"
+    assert await servers.connected(hosts) == "primary"
+    assert servers.asked == ["primary"]
+    servers.answering["replica"] = True
     servers.now += 60
-    assert await hosts.connect(1.0) == "replica"  # type: ignore[comparison-overlap]
+    assert await servers.connected(hosts) == "replica"
 
 
 async def test_when_all_are_away_the_one_that_was_well_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the others once a second, so that one is found as soon as it is back; each is named with its reason."""
     servers, hosts = Servers(monkeypatch), Hosts(PREFERRING)
     del servers.answering["replica"]
-    assert await hosts.connect(1.0) == "primary"  # type: ignore[comparison-overlap]
+    assert await servers.connected(hosts) == "primary"
     del servers.answering["primary"]
     servers.asked.clear()
     for _ in range(3):
@@ -109,5 +127,32 @@ async def test_when_all_are_away_the_one_that_was_well_is_asked_first(monkeypatc
             await hosts.connect(1.0)
     assert servers.asked == ["primary"] * 3
     servers.now += 2
-    servers.answering["replica"] = "standby"
-    assert await hosts.connect(1.0) == "replica"  # type: ignore[comparison-overlap]
+    servers.answering["replica"] = True
+    assert await servers.connected(hosts) == "replica"
+
+
+@pytest.mark.parametrize("url", [PREFERRING, "postgresql://primary,replica/db?target_session_attrs=prefer-standby"])
+async def test_a_standby_is_looked_for_among_all_hosts_with_one_login_each(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """Before the first that answered is taken; and each has its full share of the time."""
+    servers, hosts = Servers(monkeypatch), Hosts(url)
+    assert await servers.connected(hosts) == "replica"
+    del servers.answering["replica"]
+    servers.asked.clear()
+    servers.shares.clear()
+    servers.now += 60
+    assert await servers.connected(hosts) == "primary"
+    assert sorted(servers.asked) == ["primary", "replica"]
+    assert servers.shares == [1.5, 3.0]
+    servers.answering = {"replica": False, "primary": False}
+    assert await servers.connected(Hosts(url)) == urlsplit(url).netloc.partition(",")[0]
+
+
+async def test_login_in_hand_is_given_back_when_the_search_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password is wrong everywhere."""
+    servers = Servers(monkeypatch)
+    servers.answering["locked"] = True
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await Hosts("postgresql://primary,locked/db?target_session_attrs=prefer-standby").connect(1.0)
+    assert [(login.host, login.is_open) for login in servers.logins] == [("primary", False)]
