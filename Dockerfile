@@ -42,7 +42,8 @@ RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
 
 FROM ${PYTHON_IMAGE} AS code
 COPY . /app/
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
+# Whatever the umask was where it was cloned, the services' user has to read it.
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 
 FROM ${PYTHON_IMAGE} AS runtime
 RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/lib/python3/dist-packages/pip* \

@@ -78,8 +78,7 @@ clean: ## remove the Compose stack with its volumes, the local state and the too
 	@echo "This removes all that was collected here: Compose's volumes (the database, the models), .minutebook and .venv."
 	@answer="$(CONFIRM)"; test -n "$$answer" || { printf 'Type "yes" to remove it: '; read -r answer || true; }; \
 		test "$$answer" = yes || { echo "Nothing was removed."; exit 1; }
-	@test ! -f .env || $(PYTHON) -m deploy.compose.env_file --demo
-	@test ! -f .env || docker compose --profile '*' down --remove-orphans --volumes
+	@test ! -f .env || docker compose --file docker-compose.yml --file deploy/compose/demo.yml --profile '*' down --remove-orphans --volumes
 	@rm -rf .minutebook
 	@$(MAKE) --no-print-directory tidy
 

@@ -13,10 +13,8 @@ from collections.abc import Iterator
 
 import docker  # type: ignore[import-untyped] # it ships none
 
-from shared.version import read_version
-
 BASE = "python:3.13-slim-trixie"
-API = f"minutebook/api:{read_version()}"
+API = "minutebook-benchmark/api"
 PORT = 8000
 GIVE_UP_SECONDS = 60
 # The peer answers any path with 200 for its folder's listing, and does nothing else.

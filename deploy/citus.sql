@@ -3,6 +3,12 @@
 -- every statement of the services, each of which names its symbol, is answered by one worker as a whole.
 CREATE EXTENSION IF NOT EXISTS citus;
 
+-- All of it or nothing.
+BEGIN;
+-- Citus spreads a table with triggers only if told that they look at nothing outside their row's shard; ours looks at the
+-- forecast and at exchange_now(), which reads tables that every worker has.
+SET LOCAL citus.enable_unsafe_triggers TO on;
+
 -- The largest one says how many shards there are; all others are placed beside it, row by row of a symbol.
 SELECT create_distributed_table('ticks', 'symbol', shard_count => 64);
 SELECT create_distributed_table('hourly_rollups', 'symbol', colocate_with => 'ticks');
@@ -29,3 +35,4 @@ SELECT citus_add_local_table_to_metadata('exchange_pause');
 SELECT create_distributed_function(
     'refresh_rollups(text, timestamptz, timestamptz)', 'wanted_symbol', colocate_with => 'ticks'
 );
+COMMIT;

@@ -8,8 +8,10 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+from shared.errors import SettingsError
 
 VARIABLE = "HEALTH_FILE"
 TOUCH_SECONDS = 5.0
@@ -23,19 +25,24 @@ async def shown_alive(file: Path | None) -> AsyncIterator[None]:
     if file is None:
         yield
         return
+    try:
+        file.touch()  # noqa: ASYNC240 - a file in memory: faster than asking a thread
+    except OSError as error:
+        raise SettingsError(f"{VARIABLE}: {file} cannot be written ({error.strerror}); name another file.") from error
     touching = asyncio.create_task(_keep_touching(file), name="health")
     try:
         yield
     finally:
         touching.cancel()
-        # A file in memory: faster than asking a thread.
         file.unlink(missing_ok=True)  # noqa: ASYNC240 - for that reason
 
 
 async def _keep_touching(file: Path) -> None:
     while True:
-        file.touch()  # noqa: ASYNC240 - a thread would do it for a loop that hangs
         await asyncio.sleep(TOUCH_SECONDS)
+        # A disk that is full for a moment is no reason to be restarted, nor one to stop showing oneself for good.
+        with suppress(OSError):
+            file.touch()  # noqa: ASYNC240 - a thread would do it for a loop that hangs
 
 
 def complaint(file: Path, now: float) -> str | None:

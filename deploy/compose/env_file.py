@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import secrets
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -31,13 +32,17 @@ _PORT_MAX = 65_535
 _STORE_PASSWORD_MIN = 8
 _COMPOSE_FILE = "docker-compose.yml"
 _DEMO_FILE = "deploy/compose/demo.yml"
+# The user's own changes, under the name that Compose itself gives them.
+_OVERRIDE_FILE = "compose.override.yml"
+# Containers read these in place, as users of their own.
+_MOUNTED_FILES = ("first-start.sh", "gateway.conf", "replica.sh")
 
 
 def completed(lines: Iterable[str], facts: Mapping[str, str]) -> list[str]:
     """Return the file's lines with each fact as it is now, and with the secrets that it lacked."""
     kept = [line for line in lines if _name(line) not in facts]
     there = {_name(line) for line in kept if line.partition("=")[2].strip()}
-    # A secret without a value is none; Compose would take the first of two.
+    # A secret without a value is none, and is made where it stands.
     kept = [line for line in kept if _name(line) not in SECRETS or _name(line) in there]
     # They stand in URLs, so they are of letters that mean nothing there.
     made = [f"{name}={secrets.token_urlsafe(_SECRET_BYTES)}" for name in SECRETS if name not in there]
@@ -78,12 +83,13 @@ def write(path: Path, facts: Mapping[str, str]) -> None:
 
 
 def _name(line: str) -> str:
-    return line.partition("=")[0].strip() if not line.lstrip().startswith("#") else ""
+    """What the line sets; Compose takes what a shell would read, too."""
+    return line.partition("=")[0].strip().removeprefix("export ").strip() if not line.lstrip().startswith("#") else ""
 
 
 def _revision() -> str:
-    """The commit that the images are built from, for their labels."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    """The commit that the images are built from, for their labels, and whether anything was changed since."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - a command of ours
     except (OSError, subprocess.CalledProcessError):
@@ -95,6 +101,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write what Compose needs into .env.")
     parser.add_argument("--demo", action="store_true", help="the simulated exchange instead of the real one")
     files = [_COMPOSE_FILE, _DEMO_FILE] if parser.parse_args().demo else [_COMPOSE_FILE]
+    files += [_OVERRIDE_FILE] if (ROOT / _OVERRIDE_FILE).exists() else []
     facts = {
         "MINUTEBOOK_VERSION": read_version(),
         "MINUTEBOOK_REVISION": _revision(),
@@ -102,11 +109,15 @@ def main() -> int:
         "COMPOSE_FILE": ":".join(files),
     }
     path = ROOT / ".env"
+    facts |= {name: value for name in (*_PORTS, "API_REPLICAS") if (value := os.environ.get(name))}
     wrong = complaint(read(path) | os.environ)
     if wrong:
         sys.stderr.write(f"{wrong}: correct it in .env, or in the command.\n")
         return 2
     write(path, facts)
+    for name in _MOUNTED_FILES:
+        file = Path(__file__).with_name(name)
+        file.chmod(file.stat().st_mode | stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
     return 0
 
 

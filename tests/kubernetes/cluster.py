@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import time
@@ -16,8 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from shared.version import read_version
-from tests.kubernetes.manifests import CLUSTER, FOLDER, cluster_environment
+from tests.kubernetes.manifests import FOLDER
 from tests.processes import ROOT
 
 SERVICES = ("migrate", "collector", "simulator", "api", "predictor", "mlflow")
@@ -28,23 +28,31 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: {namespace}
 resources: [{steps}/overlays/demo]
+images: [{images}]
 components: [{steps}/components/retraining, {steps}/components/many-symbols]
 patches:
   - target: {{kind: HorizontalPodAutoscaler, name: api}}
     patch: |-
       - {{op: replace, path: /spec/behavior/scaleDown/stabilizationWindowSeconds, value: 10}}
+  - target: {{kind: CronJob, name: retraining}}
+    patch: |-
+      - {{op: add, path: /spec/suspend, value: true}}
+  - target: {{kind: Service, name: api}}
+    patch: |-
+      - {{op: add, path: /spec/type, value: NodePort}}
 """
+# A command that takes names of images and gives them to the cluster's nodes.
+LOAD = "CLUSTER_LOAD"
 
 
 def refusal() -> str | None:
     """Return why there is no cluster to use; None where one answers."""
-    if not CLUSTER.is_file():
-        return "no script that gives a cluster"
-    environment = cluster_environment()
-    if shutil.which("kubectl", path=environment["PATH"]) is None:
+    if not os.environ.get(LOAD):
+        return f"{LOAD} names no command that gives images to a cluster"
+    if shutil.which("kubectl") is None:
         return "no kubectl"
     command = ["kubectl", "get", "--raw", "/readyz", "--request-timeout", "5s"]
-    answer = subprocess.run(command, env=environment, capture_output=True, timeout=20, check=False)
+    answer = subprocess.run(command, capture_output=True, timeout=20, check=False)
     return None if answer.returncode == 0 else "no Kubernetes cluster answers"
 
 
@@ -67,7 +75,8 @@ class Demo:
     def __init__(self, namespace: str, folder: Path) -> None:
         self.namespace = namespace
         self._folder = folder
-        self._environment = cluster_environment()
+        # Images of its own, beside those that are in use here.
+        self._tags = {service: f"minutebook/{service}:{namespace}" for service in SERVICES}
         self.url = ""
 
     def kubectl(self, *arguments: str, given: str | None = None, seconds: float = 120) -> str:
@@ -100,41 +109,38 @@ class Demo:
 
     def deploy(self) -> None:
         """Build the images, give them to the cluster, and run the demo's own script."""
-        tags = [f"minutebook/{service}:{read_version()}" for service in SERVICES]
-        for service, tag in zip(SERVICES, tags, strict=True):
+        for service, tag in self._tags.items():
             self._run("docker", "build", "--quiet", "--target", service, "--tag", tag, str(ROOT), seconds=400)
-        self._run(str(CLUSTER), "load", *PUBLIC_IMAGES, *tags, seconds=300)
+        self._run(*shlex.split(os.environ[LOAD]), *PUBLIC_IMAGES, *self._tags.values(), seconds=300)
         steps = Path(*[".."] * (len(self._folder.resolve().parts) - 1), *FOLDER.parts[1:])
-        (self._folder / "kustomization.yaml").write_text(_OVERLAY.format(namespace=self.namespace, steps=steps))
+        images = ", ".join(f"{{name: minutebook/{each}, newTag: {self.namespace}}}" for each in SERVICES)
+        overlay = _OVERLAY.format(namespace=self.namespace, steps=steps, images=images)
+        (self._folder / "kustomization.yaml").write_text(overlay)
         self._run(str(FOLDER / "demo"), str(self._folder), seconds=300)
-        self.url = f"http://{self.get('service', 'api')['spec']['clusterIP']}"
+        [port] = self.get("service", "api")["spec"]["ports"]
+        addresses = self.get("nodes")["items"][0]["status"]["addresses"]
+        node = next(each["address"] for each in addresses if each["type"] == "InternalIP")
+        self.url = f"http://{node}:{port['nodePort']}"
 
     def remove(self) -> None:
         """Leave nothing behind."""
         # A namespace that ends deletes pods before jobs, and a failed job's pods wait for their job.
         self.kubectl("delete", "cronjob,job", "--all", "--wait=false")
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true", seconds=180)
+        self._run("docker", "image", "rm", *self._tags.values(), seconds=60)
 
     def _run(self, *command: str, given: str | None = None, seconds: float) -> str:
-        answer = subprocess.run(
-            command, env=self._environment, input=given, capture_output=True, text=True, timeout=seconds, check=False
-        )
+        answer = subprocess.run(command, input=given, capture_output=True, text=True, timeout=seconds, check=False)
         assert answer.returncode == 0, f"{command}: {answer.stderr}"
         return answer.stdout
 
     async def ask(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Return the status and the content of the API's answer, through the Service.
-
-        While no pod is ready, as without a database, the Service refuses: 0 and nothing.
-        """
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
-                session.get(self.url + path) as answer,
-            ):
-                return answer.status, await answer.json(content_type=None)
-        except (aiohttp.ClientConnectionError, TimeoutError):
-            return 0, {}
+        """Return the status and the content of the API's answer, through the Service."""
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
+            session.get(self.url + path) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None)
 
     async def until(self, condition: Callable[[], Any], seconds: float) -> None:
         """Wait until the condition holds, asking each second in a thread."""

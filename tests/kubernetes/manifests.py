@@ -1,7 +1,5 @@
 """The manifests as kustomize renders them, and ways to look through them."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,33 +13,13 @@ FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("demo", "production")
 # What operators define; their schemas come with them.
 FOREIGN = {"ServiceMonitor", "Cluster", "HTTPRoute"}
-CLUSTER = ROOT.parent / "shared" / "machine" / "cluster"
-
 Object = dict[str, Any]
-
-
-def cluster_environment() -> dict[str, str]:
-    """Return the environment with the way to the local cluster, if this machine has one, and its kubectl."""
-    environment = dict(os.environ)
-    if not CLUSTER.is_file():
-        return environment
-    script = f'eval "$({CLUSTER} env)" && env -0'
-    answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False)
-    if answer.returncode == 0:
-        pairs = (pair.partition("=") for pair in answer.stdout.split("\0") if pair)
-        environment.update({name: value for name, _, value in pairs})
-    return environment
-
-
-def find_kubectl() -> str | None:
-    """Return the path of kubectl, which renders without a cluster too."""
-    return shutil.which("kubectl", path=cluster_environment()["PATH"])
 
 
 def render(folder: Path) -> str:
     """Return what `kubectl kustomize` makes of a folder."""
     answer = subprocess.run(
-        [find_kubectl() or "kubectl", "kustomize", str(folder)], capture_output=True, text=True, timeout=60, check=False
+        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, timeout=60, check=False
     )
     assert answer.returncode == 0, answer.stderr
     return answer.stdout

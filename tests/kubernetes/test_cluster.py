@@ -84,7 +84,7 @@ async def test_ticks_are_served_through_the_service(demo: Demo) -> None:
 async def test_rolling_update_and_eviction_lose_no_request(demo: Demo) -> None:
     """Every request meanwhile is answered, by the old pods or by the new ones."""
     before = demo.ready_pods("api")
-    async with demo.under_load("/health/live", clients=8, pause_seconds=0.05) as load:
+    async with demo.under_load("/price/latest", clients=8, pause_seconds=0.05) as load:
         await asyncio.to_thread(demo.kubectl, "rollout", "restart", "deployment/api")
         await asyncio.to_thread(demo.kubectl, "rollout", "status", "deployment/api", "--timeout=120s", seconds=130)
         rolled = demo.ready_pods("api")
@@ -114,6 +114,7 @@ async def test_autoscaler_adds_pods_under_load_and_takes_them_away(demo: Demo) -
     async with demo.under_load("/price/stats?window=7d", clients=12, pause_seconds=0.05) as load:
         await demo.until(lambda: len(demo.ready_pods("api")) > 2, 150)
     assert load.errors == []
+    assert set(load.statuses) == {200}
     await demo.until(lambda: replicas(demo) == 2, 150)
 
 
@@ -140,7 +141,7 @@ async def test_stand_by_takes_over_when_the_leader_s_pod_is_deleted(demo: Demo) 
 
 
 async def test_record_is_whole_after_postgres_pod_was_deleted(demo: Demo) -> None:
-    """What was there is there, and the minutes of the outage come after it, with no restart of anything by hand."""
+    """What was there is there, the minutes of the outage come after it, and meanwhile the API says what is wrong."""
     await wait_for_ticks(demo)
     counting = "SELECT count(*) FROM ticks"
     # Minutes from before the deletion only.
@@ -148,10 +149,13 @@ async def test_record_is_whole_after_postgres_pod_was_deleted(demo: Demo) -> Non
     digest = f"SELECT count(*), sum(close) FROM ticks WHERE minute BETWEEN '{until - timedelta(days=12)}' AND '{until}'"
     before, count = demo.sql(digest), int(demo.sql(counting))
     pod = demo.get("pod", "postgres-0")["metadata"]["uid"]
-    demo.kubectl("delete", "pod", "postgres-0", "--wait=false")
-    await demo.until(lambda: (found := demo.pods("postgres")) and found[0]["metadata"]["uid"] != pod, 90)
-    await demo.until(lambda: demo.ready_pods("postgres"), 90)
+    async with demo.under_load("/price/latest", clients=2, pause_seconds=0.1) as load:
+        demo.kubectl("delete", "pod", "postgres-0", "--wait=false")
+        await demo.until(lambda: (found := demo.pods("postgres")) and found[0]["metadata"]["uid"] != pod, 90)
+        await demo.until(lambda: demo.ready_pods("postgres"), 90)
     assert demo.sql(digest) == before
+    assert load.errors == []
+    assert set(load.statuses) == {200, 503}
 
     async with asyncio.timeout(130):
         while int(demo.sql(counting)) <= count or (await demo.ask("/price/latest"))[1].get("stale", True):

@@ -1,6 +1,7 @@
 """Every manifest fits Kubernetes' schemas and our own policy, without a cluster."""
 
 import re
+import shutil
 from pathlib import Path
 
 import kubernetes_validate  # type: ignore[import-untyped] # it ships none
@@ -13,7 +14,6 @@ from tests.kubernetes.manifests import (
     OVERLAYS,
     Object,
     containers,
-    find_kubectl,
     load,
     pods,
     render,
@@ -21,7 +21,7 @@ from tests.kubernetes.manifests import (
 )
 
 COMPONENTS = sorted(folder.name for folder in (FOLDER / "components").iterdir())
-pytestmark = pytest.mark.skipif(find_kubectl() is None, reason="no kubectl to render the manifests with")
+pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl to render the manifests with")
 # The version of the cluster that they are tried on.
 KUBERNETES = "1.34.0"
 

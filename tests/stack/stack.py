@@ -16,10 +16,12 @@ from typing import Any
 
 import aiohttp
 
+from tests.engine import is_running
 from tests.processes import ROOT
 
 OWN_SERVICES = ("api", "collector", "mlflow", "predictor", "simulator")
 RUNNING = (*OWN_SERVICES, "gateway", "minio", "postgres")
+_PREFIX = "minutebook-test-"
 _REQUEST_SECONDS = 8
 _PAUSE_SECONDS = 0.01
 
@@ -29,6 +31,7 @@ class Load:
     """What became of requests: how many of each status, what failed, and what failed when it was asked once more."""
 
     statuses: Counter[int] = field(default_factory=Counter)
+    types: set[tuple[int, str]] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
@@ -43,10 +46,19 @@ class Stack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.project = f"minutebook-test-{secrets.token_hex(4)}"
-        ports = {"GATEWAY_PORT": "0", "MLFLOW_PORT": "0", "MINIO_CONSOLE_PORT": "0"}
+        self.project = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        own = {
+            "GATEWAY_PORT": "0",
+            "MLFLOW_PORT": "0",
+            "MINIO_CONSOLE_PORT": "0",
+            "COMPOSE_PROJECT_NAME": self.project,
+            # Images of its own, beside those that are in use here.
+            "MINUTEBOOK_VERSION": f"test-{self.project}",
+            # No training begins by the clock in the midst of a test.
+            "PREDICTOR_SCHEDULE": "0 0 29 2 *",
+        }
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "MINUTEBOOK_"))}
-        self._environment = {**kept, **ports, "COMPOSE_PROJECT_NAME": self.project}
+        self._environment = {**kept, **own}
 
     def make(self, *arguments: str, given: str | None = None, seconds: float = 500) -> str:
         """Run make, and return what it says."""
@@ -148,6 +160,7 @@ async def _client(session: aiohttp.ClientSession, url: str, load: Load, done: as
                 async with session.get(url) as answer:
                     await answer.read()
                     load.statuses[answer.status] += 1
+                    load.types.add((answer.status, answer.content_type))
                     break
             except (aiohttp.ClientError, TimeoutError) as error:
                 sink.append(repr(error))
@@ -167,9 +180,22 @@ def started(folder: Path) -> Iterator[Stack]:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
+            # As in a clone that was made under the umask 077.
+            (folder / name).chmod((folder / name).stat().st_mode & 0o700)
     stack = Stack(folder)
+    _remove_abandoned(stack)
     try:
         stack.make("up", "DEMO=1")
         yield stack
     finally:
         stack.make("clean", "CONFIRM=yes")
+        reference, name = f"--filter=reference=minutebook/*:test-{stack.project}", "--format={{.Repository}}:{{.Tag}}"
+        stack.run("docker", "image", "rm", *stack.run("docker", "image", "ls", reference, name).split())
+
+
+def _remove_abandoned(stack: Stack) -> None:
+    """Remove the stacks of earlier processes that were killed before they could: they would start with the engine."""
+    for project in json.loads(stack.run("docker", "compose", "ls", "--all", "--format", "json")):
+        process = project["Name"].removeprefix(_PREFIX).partition("-")[0]
+        if project["Name"].startswith(_PREFIX) and process.isdigit() and not is_running(int(process)):
+            stack.run("docker", "compose", "--project-name", project["Name"], "down", "--volumes", "--remove-orphans")
