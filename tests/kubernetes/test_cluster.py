@@ -155,7 +155,7 @@ async def test_record_is_whole_after_postgres_pod_was_deleted(demo: Demo) -> Non
         await demo.until(lambda: demo.ready_pods("postgres"), 90)
     assert demo.sql(digest) == before
     assert load.errors == []
-    assert set(load.statuses) == {200, 503}
+    assert {503} <= set(load.statuses) <= {200, 503}
 
     async with asyncio.timeout(130):
         while int(demo.sql(counting)) <= count or (await demo.ask("/price/latest"))[1].get("stale", True):
