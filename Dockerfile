@@ -13,32 +13,32 @@ FROM builder AS migrate-packages
 COPY requirements/migrate.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/migrate.txt \
- && find /venv -type d -name tests -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
 FROM builder AS collector-packages
 COPY requirements/collector.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/collector.txt \
- && find /venv -type d -name tests -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
 FROM builder AS predictor-packages
 COPY requirements/predictor.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/predictor.txt \
- && find /venv -type d -name tests -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
 FROM builder AS api-packages
 COPY requirements/api.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/api.txt \
- && find /venv -type d -name tests -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
 FROM builder AS simulator-packages
 COPY requirements/simulator.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/simulator.txt \
- && find /venv -type d -name tests -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
 FROM builder AS mlflow-packages
 COPY requirements/mlflow.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/mlflow.txt \
- && find /venv -type d -name tests -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
 
 FROM ${PYTHON_IMAGE} AS code
 COPY . /app/

@@ -110,14 +110,18 @@ def main() -> int:
     }
     path = ROOT / ".env"
     facts |= {name: value for name in (*_PORTS, "API_REPLICAS") if (value := os.environ.get(name))}
-    wrong = complaint(read(path) | os.environ)
-    if wrong:
-        sys.stderr.write(f"{wrong}: correct it in .env, or in the command.\n")
+    try:
+        wrong = complaint(read(path) | os.environ)
+        if wrong:
+            sys.stderr.write(f"{wrong}: correct it in .env, or in the command.\n")
+            return 2
+        write(path, facts)
+        for name in _MOUNTED_FILES:
+            file = Path(__file__).with_name(name)
+            file.chmod(file.stat().st_mode | stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+    except (OSError, UnicodeDecodeError) as error:
+        sys.stderr.write(f".env cannot be written ({error}): correct or remove it.\n")
         return 2
-    write(path, facts)
-    for name in _MOUNTED_FILES:
-        file = Path(__file__).with_name(name)
-        file.chmod(file.stat().st_mode | stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
     return 0
 
 

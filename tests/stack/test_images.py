@@ -83,6 +83,7 @@ def test_image_holds_only_what_runs(images: dict[str, dict[str, Any]], target: s
     """No pip, no compiler, no test, no other service's code; and bytecode, so that nothing is compiled at a start."""
     program = """
 import importlib.util, json, pathlib, shutil
+NAMES = {"test", "tests", "SelfTest"}
 app = pathlib.Path("/app")
 print(json.dumps({
     "tools": [name for name in ("pip", "pip3", "uv", "gcc", "cc", "make", "git", "pytest") if shutil.which(name)],
@@ -90,7 +91,7 @@ print(json.dumps({
     "packages": sorted(each.name for each in app.iterdir() if each.is_dir()),
     "source": sum(1 for _ in app.rglob("*.py")),
     "bytecode": sum(1 for _ in app.rglob("*.pyc")),
-    "tests": [str(each) for each in pathlib.Path("/venv").rglob("tests") if each.is_dir()],
+    "tests": [str(each) for each in pathlib.Path("/venv").rglob("*") if each.name in NAMES and each.is_dir()],
 }))
 """
     found = printed(images[target], program)
