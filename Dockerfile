@@ -45,6 +45,7 @@ COPY . /app/
 # Whatever the umask was where it was cloned, the services' user has to read it.
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 
+# What changes with each commit comes last in a target, so that the layers before it stay as they are.
 FROM ${PYTHON_IMAGE} AS runtime
 RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/lib/python3/dist-packages/pip* \
     /usr/local/lib/python3*/ensurepip /usr/lib/python3*/ensurepip
@@ -52,27 +53,27 @@ RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/site-packag
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=minutebook GIT_PYTHON_REFRESH=quiet
 WORKDIR /app
 USER 10001:10001
-ARG VERSION=unknown
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title=Minutebook \
-      org.opencontainers.image.version=$VERSION \
-      org.opencontainers.image.revision=$REVISION \
-      org.opencontainers.image.licenses=Apache-2.0
-COPY --from=code /app/pyproject.toml /app/LICENSE ./
+LABEL org.opencontainers.image.title=Minutebook org.opencontainers.image.licenses=Apache-2.0
 
 FROM runtime AS migrate
 COPY --from=migrate-packages /venv /venv
+COPY --from=code /app/pyproject.toml /app/LICENSE ./
 COPY --from=code /app/init.sql ./
 COPY --from=code /app/shared shared
 CMD ["python", "-m", "shared.database", "migrate"]
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
 
 FROM runtime AS collector
 COPY --from=collector-packages /venv /venv
+COPY --from=code /app/pyproject.toml /app/LICENSE ./
 COPY --from=code /app/shared shared
 COPY --from=code /app/collector collector
 ENV HEALTH_FILE=/tmp/alive
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "shared.health"]
 CMD ["python", "-m", "collector", "run"]
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
 
 FROM runtime AS predictor
 # A volume takes its first owner from the image, and only the predictor is to write there.
@@ -80,34 +81,46 @@ USER 0
 RUN install --directory --owner 10001 --group 10001 /var/lib/minutebook
 USER 10001:10001
 COPY --from=predictor-packages /venv /venv
+COPY --from=code /app/pyproject.toml /app/LICENSE ./
 COPY --from=code /app/shared shared
 COPY --from=code /app/predictor predictor
 ENV HEALTH_FILE=/tmp/alive PREDICTOR_CACHE=/var/lib/minutebook/models
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "shared.health"]
 CMD ["python", "-m", "predictor", "run"]
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
 
 FROM runtime AS simulator
 COPY --from=simulator-packages /venv /venv
+COPY --from=code /app/pyproject.toml /app/LICENSE ./
 COPY --from=code /app/shared shared
 COPY --from=code /app/simulator simulator
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9100/api/v3/ping', timeout=4)"]
 CMD ["python", "-m", "simulator", "--host", "0.0.0.0"]
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
 
 FROM runtime AS mlflow
 COPY --from=mlflow-packages /venv /venv
+COPY --from=code /app/pyproject.toml /app/LICENSE ./
 COPY --from=code /app/shared shared
 COPY --from=code /app/deploy deploy
 HEALTHCHECK --interval=20s --timeout=5s --start-period=90s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
 CMD ["python", "-W", "ignore:starlette.middleware.wsgi", "-m", "uvicorn", "mlflow.server.fastapi_app:app", \
      "--host", "0.0.0.0", "--port", "5000", "--log-level", "warning", "--no-access-log"]
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
 
 FROM runtime AS api
 COPY --from=api-packages /venv /venv
+COPY --from=code /app/pyproject.toml /app/LICENSE ./
 COPY --from=code /app/shared shared
 COPY --from=code /app/api api
 ENV API_HOST=0.0.0.0
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
 CMD ["python", "-m", "api"]
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
