@@ -5,6 +5,8 @@ ARG PYTHON_IMAGE=python:3.13-slim-trixie
 FROM ${PYTHON_IMAGE} AS builder
 # Bytecode, here and below, is never checked against its source: the same bytes for the same commit, and no writes later.
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy PYC_INVALIDATION_MODE=UNCHECKED_HASH
+# No file is dated when it was built.
+ENV SOURCE_DATE_EPOCH=0
 COPY requirements/install.txt /requirements/
 RUN python3 -m venv /uv && /uv/bin/pip install --quiet --require-hashes --requirement /requirements/install.txt \
  && python3 -m venv --without-pip /venv
@@ -13,37 +15,44 @@ FROM builder AS migrate-packages
 COPY requirements/migrate.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/migrate.txt \
- && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} + \
+ && find /venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 FROM builder AS collector-packages
 COPY requirements/collector.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/collector.txt \
- && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} + \
+ && find /venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 FROM builder AS predictor-packages
 COPY requirements/predictor.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/predictor.txt \
- && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} + \
+ && find /venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 FROM builder AS api-packages
 COPY requirements/api.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/api.txt \
- && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} + \
+ && find /venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 FROM builder AS simulator-packages
 COPY requirements/simulator.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/simulator.txt \
- && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} + \
+ && find /venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 FROM builder AS mlflow-packages
 COPY requirements/mlflow.txt /requirements/
 RUN /uv/bin/uv pip install --quiet --python /venv/bin/python \
     --compile-bytecode --require-hashes --requirement /requirements/mlflow.txt \
- && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+ && find /venv -type d \( -name test -o -name tests -o -name SelfTest \) -prune -exec rm -rf {} + \
+ && find /venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM ${PYTHON_IMAGE} AS code
 COPY . /app/
 # Whatever the umask was where it was cloned, the services' user has to read it.
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app \
+ && find /app -exec touch --no-dereference --date=@0 {} +
 
 # What changes with each commit comes last in a target, so that the layers before it stay as they are.
 FROM ${PYTHON_IMAGE} AS runtime

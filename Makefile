@@ -78,7 +78,11 @@ clean: ## remove the Compose stack with its volumes, the local state and the too
 	@echo "This removes all that was collected here: Compose's volumes (the database, the models), .minutebook and .venv."
 	@answer="$(CONFIRM)"; test -n "$$answer" || { printf 'Type "yes" to remove it: '; read -r answer || true; }; \
 		test "$$answer" = yes || { echo "Nothing was removed."; exit 1; }
-	@test ! -f .env || docker compose --file docker-compose.yml --file deploy/compose/demo.yml --profile '*' down --remove-orphans --volumes
+	@# By its name alone, so that a stack whose .env was lost goes too.
+	@name="$${COMPOSE_PROJECT_NAME:-$$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' .env 2>/dev/null)}"; \
+		if docker info >/dev/null 2>&1; then \
+			(cd / && docker compose --project-name "$${name:-minutebook}" down --remove-orphans --volumes); \
+		else echo "No container engine answers, so Compose's volumes stay if there are any."; fi
 	@rm -rf .minutebook
 	@$(MAKE) --no-print-directory tidy
 

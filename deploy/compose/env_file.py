@@ -30,6 +30,7 @@ _SECRET_BYTES = 24
 _PORTS = ("GATEWAY_PORT", "MLFLOW_PORT", "MINIO_CONSOLE_PORT")
 _PORT_MAX = 65_535
 _STORE_PASSWORD_MIN = 8
+_PROJECT = "minutebook"
 _COMPOSE_FILE = "docker-compose.yml"
 _DEMO_FILE = "deploy/compose/demo.yml"
 # The user's own changes, under the name that Compose itself gives them.
@@ -72,6 +73,15 @@ def read(path: Path) -> dict[str, str]:
     return {name: line.partition("=")[2].strip().strip("'\"") for line in lines if (name := _name(line))}
 
 
+def lost(values: Mapping[str, str], volumes: Iterable[str]) -> str | None:
+    """Return what to do where a database is there, but not the passwords that it was made with; None elsewhere."""
+    if values.get("POSTGRES_PASSWORD") or not {"postgres", "demo-postgres"} & set(volumes):
+        return None
+    return (
+        "A database of an earlier `make up` is there, but not its passwords: put that .env back, or `make clean` first"
+    )
+
+
 def write(path: Path, facts: Mapping[str, str]) -> None:
     """Complete the file, whole or not at all, for its owner's eyes only."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
@@ -85,6 +95,19 @@ def write(path: Path, facts: Mapping[str, str]) -> None:
 def _name(line: str) -> str:
     """What the line sets; Compose takes what a shell would read, too."""
     return line.partition("=")[0].strip().removeprefix("export ").strip() if not line.lstrip().startswith("#") else ""
+
+
+def _volumes(project: str) -> list[str]:
+    """The names, in the Compose file, of the project's volumes; none where no engine answers, which is said later."""
+    label = "com.docker.compose.volume"
+    command = ["docker", "volume", "ls", "--filter", f"label=com.docker.compose.project={project}"]
+    try:
+        answer = subprocess.run(  # noqa: S603 - a command of ours
+            [*command, "--format", f'{{{{.Label "{label}"}}}}'], capture_output=True, text=True, check=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return answer.stdout.split()
 
 
 def _revision() -> str:
@@ -111,9 +134,14 @@ def main() -> int:
     path = ROOT / ".env"
     facts |= {name: value for name in (*_PORTS, "API_REPLICAS") if (value := os.environ.get(name))}
     try:
-        wrong = complaint(read(path) | os.environ)
+        values = read(path) | os.environ
+        wrong = complaint(values)
         if wrong:
             sys.stderr.write(f"{wrong}: correct it in .env, or in the command.\n")
+            return 2
+        missing = lost(values, _volumes(values.get("COMPOSE_PROJECT_NAME") or _PROJECT))
+        if missing:
+            sys.stderr.write(f"{missing}.\n")
             return 2
         write(path, facts)
         for name in _MOUNTED_FILES:

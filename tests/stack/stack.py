@@ -198,4 +198,4 @@ def _remove_abandoned(stack: Stack) -> None:
     for project in json.loads(stack.run("docker", "compose", "ls", "--all", "--format", "json")):
         process = project["Name"].removeprefix(_PREFIX).partition("-")[0]
         if project["Name"].startswith(_PREFIX) and process.isdigit() and not is_running(int(process)):
-            stack.run("docker", "compose", "--project-name", project["Name"], "down", "--volumes", "--remove-orphans")
+            stack.make("clean", "CONFIRM=yes", f"COMPOSE_PROJECT_NAME={project['Name']}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.compose.env_file import SECRETS, complaint, completed, read, write
+from deploy.compose.env_file import SECRETS, complaint, completed, lost, read, write
 
 FACTS = {"MINUTEBOOK_VERSION": "1.2.3", "COMPOSE_FILE": "docker-compose.yml"}
 
@@ -90,3 +90,22 @@ def test_right_settings_are_taken(tmp_path: Path) -> None:
     assert complaint(read(path)) is None
     assert complaint({}) is None
     assert read(tmp_path / "absent") == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "volumes", "is_lost"),
+    [
+        ({}, ["demo-postgres", "demo-models"], True),
+        ({"POSTGRES_PASSWORD": ""}, ["postgres"], True),
+        ({"POSTGRES_PASSWORD": "kept"}, ["postgres"], False),
+        ({}, ["models"], False),
+        ({}, [], False),
+    ],
+)
+def test_passwords_are_not_made_anew_for_a_database_that_has_others(
+    values: dict[str, str], volumes: list[str], is_lost: bool
+) -> None:
+    """Everything would wait for a login that never succeeds."""
+    said = lost(values, volumes)
+    assert (said is not None) == is_lost
+    assert said is None or "put that .env back" in said
