@@ -74,7 +74,7 @@ async def test_postgres_killed_again_and_again(crashable_postgres: OwnPostgres) 
 
 
 async def test_collector_recovers_when_postgres_returns(crashable_postgres: OwnPostgres) -> None:
-    """Within 5 seconds, by itself."""
+    """By itself; it takes a second or two where nothing else runs."""
     database = crashable_postgres.database
     async with stage(database) as scene, scene.collector() as process:
         async with connected(database.owner_url) as owner:
@@ -89,7 +89,7 @@ async def test_collector_recovers_when_postgres_returns(crashable_postgres: OwnP
                 query = "SELECT true FROM heartbeats WHERE is_leader AND beat_at > $1"
                 return bool(await owner.fetchval(query, returned))
 
-            await eventually(beats, 5)
+            await eventually(beats)
         assert process.returncode is None
 
 
