@@ -127,7 +127,9 @@ class Demo:
         # A namespace that ends deletes pods before jobs, and a failed job's pods wait for their job.
         self.kubectl("delete", "cronjob,job", "--all", "--wait=false")
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true", seconds=180)
-        self._run("docker", "image", "rm", *self._tags.values(), seconds=60)
+        reference, name = f"--filter=reference=minutebook/*:{self.namespace}", "--format={{.Repository}}:{{.Tag}}"
+        for image in self._run("docker", "image", "ls", reference, name, seconds=60).split():
+            self._run("docker", "image", "rm", image, seconds=60)
 
     def _run(self, *command: str, given: str | None = None, seconds: float) -> str:
         answer = subprocess.run(command, input=given, capture_output=True, text=True, timeout=seconds, check=False)

@@ -190,7 +190,9 @@ def started(folder: Path) -> Iterator[Stack]:
     finally:
         stack.make("clean", "CONFIRM=yes")
         reference, name = f"--filter=reference=minutebook/*:test-{stack.project}", "--format={{.Repository}}:{{.Tag}}"
-        stack.run("docker", "image", "rm", *stack.run("docker", "image", "ls", reference, name).split())
+        # None where it could not even be built, which is the failure to be told.
+        for image in stack.run("docker", "image", "ls", reference, name).split():
+            stack.run("docker", "image", "rm", image)
 
 
 def _remove_abandoned(stack: Stack) -> None:
