@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from shared.instant import parse_instant, utc_now
-from shared.settings import CommaList, PostgresUrl, Settings, check_symbols
+from shared.settings import CommaList, PostgresUrl, Settings
+from shared.symbols import check_symbols
 
 BINANCE_REST_URLS = (
     "https://api.binance.com",

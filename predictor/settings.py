@@ -9,7 +9,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from predictor.registry_address import DEFAULT_SCHEMA
 from predictor.schedule import Schedule
 from shared.errors import SettingsError
-from shared.settings import CommaList, PostgresUrl, Settings, check_symbols, split_list
+from shared.settings import CommaList, PostgresUrl, Settings, split_list
+from shared.symbols import check_symbols
 
 DEFAULT_HORIZONS = (1, 5, 15, 60)
 DEFAULT_SCHEDULE = "15 3 * * *"

@@ -32,17 +32,6 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 PostgresUrl = Annotated[SecretStr, BeforeValidator(check_postgres_url)]
 
 
-def check_symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
-    """Uppercase, without repeats, in the order given; raises ValueError for what no exchange lists."""
-    cleaned = tuple(dict.fromkeys(symbol.upper() for symbol in symbols))
-    if not cleaned:
-        raise ValueError("name at least one symbol, such as BTCUSDT")
-    for symbol in cleaned:
-        if not (symbol.isascii() and symbol.isalnum() and len(symbol) <= 20):
-            raise ValueError(f"'{symbol}' is not a symbol such as BTCUSDT")
-    return cleaned
-
-
 class SecretFileSource(PydanticBaseSettingsSource):
     """Reads the secret X from the file that X_FILE names, as container secrets are mounted."""
 
