@@ -10,7 +10,8 @@ CREATE TABLE IF NOT EXISTS collected_symbols (
 );
 ALTER TABLE collected_symbols ADD COLUMN IF NOT EXISTS until timestamptz;
 
--- One closed minute, keyed by its open. A correction changes the values and corrected_at, never created_at.
+-- One closed minute, keyed by its open. A correction changes the values and corrected_at, never created_at. An amount is
+-- null where the source does not tell it.
 CREATE TABLE IF NOT EXISTS ticks (
     symbol              text        NOT NULL,
     minute              timestamptz NOT NULL,
@@ -19,10 +20,10 @@ CREATE TABLE IF NOT EXISTS ticks (
     low                 numeric     NOT NULL,
     close               numeric     NOT NULL,
     volume              numeric     NOT NULL,
-    quote_volume        numeric     NOT NULL,
-    trades              bigint      NOT NULL,
-    taker_base_volume   numeric     NOT NULL,
-    taker_quote_volume  numeric     NOT NULL,
+    quote_volume        numeric,
+    trades              bigint,
+    taker_base_volume   numeric,
+    taker_quote_volume  numeric,
     source              text        NOT NULL,
     created_at          timestamptz NOT NULL DEFAULT now(),
     corrected_at        timestamptz,
@@ -42,7 +43,8 @@ CREATE TABLE IF NOT EXISTS ticks (
 
 -- The ticks of one hour. `minutes` has bit m set where minute m is there; `closes` holds those closes in order, for
 -- statistics: thirty days are read as 720 rows rather than 43,200. They are big-endian floats of 8 bytes, one behind the
--- other, because they travel like that: a float8[] takes four times as long to be sent.
+-- other, because they travel like that: a float8[] takes four times as long to be sent. A sum is null where one of its
+-- minutes has none.
 CREATE TABLE IF NOT EXISTS hourly_rollups (
     symbol              text        NOT NULL,
     hour                timestamptz NOT NULL,
@@ -53,10 +55,10 @@ CREATE TABLE IF NOT EXISTS hourly_rollups (
     low                 numeric     NOT NULL,
     close               numeric     NOT NULL,
     volume              numeric     NOT NULL,
-    quote_volume        numeric     NOT NULL,
-    trades              bigint      NOT NULL,
-    taker_base_volume   numeric     NOT NULL,
-    taker_quote_volume  numeric     NOT NULL,
+    quote_volume        numeric,
+    trades              bigint,
+    taker_base_volume   numeric,
+    taker_quote_volume  numeric,
     closes              bytea       NOT NULL,
     source              text        NOT NULL,   -- 'mixed' where the ticks have several
     created_at          timestamptz NOT NULL,   -- the newest of its ticks'
@@ -72,10 +74,10 @@ CREATE TABLE IF NOT EXISTS daily_rollups (
     low                 numeric     NOT NULL,
     close               numeric     NOT NULL,
     volume              numeric     NOT NULL,
-    quote_volume        numeric     NOT NULL,
-    trades              bigint      NOT NULL,
-    taker_base_volume   numeric     NOT NULL,
-    taker_quote_volume  numeric     NOT NULL,
+    quote_volume        numeric,
+    trades              bigint,
+    taker_base_volume   numeric,
+    taker_quote_volume  numeric,
     source              text        NOT NULL,
     created_at          timestamptz NOT NULL,
     PRIMARY KEY (symbol, day)
@@ -107,21 +109,27 @@ CREATE TABLE IF NOT EXISTS leadership (
     renewed_at  timestamptz NOT NULL
 );
 
--- A process that is alive, and what it last saw. `exchange_time` is the exchange's clock at `beat_at`.
+-- A process that is alive, and what it has to say.
 CREATE TABLE IF NOT EXISTS heartbeats (
     service         text        NOT NULL,
     instance        text        NOT NULL,
     started_at      timestamptz NOT NULL,
     beat_at         timestamptz NOT NULL,
     is_leader       boolean     NOT NULL,
-    exchange_time   timestamptz,
     details         jsonb       NOT NULL DEFAULT '{}',
     PRIMARY KEY (service, instance)
 );
 
--- "Come back later" from the exchange (429, 418), kept here so that a restart does not forget it.
-CREATE TABLE IF NOT EXISTS exchange_pause (
-    only_row    boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
+-- The clock of each exchange that is collected from: what it showed at `told_at`, by the collector that leads.
+CREATE TABLE IF NOT EXISTS exchange_clocks (
+    source          text        PRIMARY KEY,
+    exchange_time   timestamptz NOT NULL,
+    told_at         timestamptz NOT NULL
+);
+
+-- "Come back later" from an exchange (429, 418), kept here so that a restart does not forget it.
+CREATE TABLE IF NOT EXISTS exchange_pauses (
+    source      text        PRIMARY KEY,
     until       timestamptz NOT NULL,
     reason      text        NOT NULL
 );
@@ -238,17 +246,17 @@ CREATE TABLE IF NOT EXISTS predictor_status (
     CONSTRAINT silence_has_a_reason CHECK (forecasts = (reason IS NULL))
 );
 
--- Now, by the exchange's clock: what decides that a minute is closed or missing. Ahead of the first heartbeat, the database's own clock.
-CREATE OR REPLACE FUNCTION exchange_now() RETURNS timestamptz
+-- Now, by the clock of the exchange that a symbol is collected from (none: Binance): what decides that a minute is closed
+-- or missing. Before a collector has told it, the database's own clock.
+CREATE OR REPLACE FUNCTION exchange_now(wanted_symbol text DEFAULT NULL) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 RETURN coalesce(
     (
-        SELECT exchange_time + (clock_timestamp() - beat_at)
-        FROM public.heartbeats
-        -- One from the future is of a time when this clock was ahead.
-        WHERE service = 'collector' AND exchange_time IS NOT NULL AND beat_at <= clock_timestamp()
-        ORDER BY beat_at DESC
-        LIMIT 1
+        SELECT exchange_time + (clock_timestamp() - told_at)
+        FROM public.exchange_clocks
+        WHERE source = CASE WHEN strpos(wanted_symbol, ':') > 0 THEN split_part(wanted_symbol, ':', 1) ELSE 'binance' END
+          -- One from the future was told before this server's clock was set back.
+          AND told_at <= clock_timestamp()
     ),
     clock_timestamp()
 );
@@ -280,10 +288,10 @@ BEGIN ATOMIC
                max(high) AS high,
                min(low) AS low,
                sum(volume) AS volume,
-               sum(quote_volume) AS quote_volume,
-               sum(trades) AS trades,
-               sum(taker_base_volume) AS taker_base_volume,
-               sum(taker_quote_volume) AS taker_quote_volume,
+               CASE WHEN count(quote_volume) = count(*) THEN sum(quote_volume) END AS quote_volume,
+               CASE WHEN count(trades) = count(*) THEN sum(trades) END AS trades,
+               CASE WHEN count(taker_base_volume) = count(*) THEN sum(taker_base_volume) END AS taker_base_volume,
+               CASE WHEN count(taker_quote_volume) = count(*) THEN sum(taker_quote_volume) END AS taker_quote_volume,
                string_agg(float8send(close::float8), ''::bytea) AS closes,
                CASE WHEN min(source) = max(source) THEN min(source) ELSE 'mixed' END AS source,
                max(created_at) AS created_at
@@ -316,10 +324,10 @@ BEGIN ATOMIC
            min(low),
            (array_agg(close ORDER BY hour))[count(*)],
            sum(volume),
-           sum(quote_volume),
-           sum(trades),
-           sum(taker_base_volume),
-           sum(taker_quote_volume),
+           CASE WHEN count(quote_volume) = count(*) THEN sum(quote_volume) END,
+           CASE WHEN count(trades) = count(*) THEN sum(trades) END,
+           CASE WHEN count(taker_base_volume) = count(*) THEN sum(taker_base_volume) END,
+           CASE WHEN count(taker_quote_volume) = count(*) THEN sum(taker_quote_volume) END,
            CASE WHEN min(source) = max(source) THEN min(source) ELSE 'mixed' END,
            max(created_at)
     FROM public.hourly_rollups
@@ -339,7 +347,7 @@ CREATE OR REPLACE FUNCTION refuse_late_forecast() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF NEW.target_time <= public.exchange_now() THEN
+    IF NEW.target_time <= public.exchange_now(NEW.symbol) THEN
         RAISE EXCEPTION 'a forecast of % is written after its target', NEW.target_time
         USING ERRCODE = 'check_violation', CONSTRAINT = 'forecast_precedes_its_target';
     END IF;
@@ -357,7 +365,7 @@ BEGIN
     IF to_regclass('public.ticks_corrected') IS NULL THEN
         CREATE INDEX ticks_corrected ON public.ticks (symbol, corrected_at) WHERE corrected_at IS NOT NULL;
     END IF;
-    -- A service speaks for itself alone: the exchange's time comes from what the collector says.
+    -- A service speaks for itself alone.
     IF NOT EXISTS (SELECT FROM pg_policies WHERE schemaname = 'public' AND tablename = 'heartbeats') THEN
         ALTER TABLE public.heartbeats ENABLE ROW LEVEL SECURITY;
         CREATE POLICY everyone_reads ON public.heartbeats FOR SELECT USING (true);
@@ -368,21 +376,22 @@ $$;
 
 -- What each role may do, and no more. Nobody may delete a tick, and no correction can touch its key or created_at.
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-REVOKE ALL ON FUNCTION exchange_now(), refresh_rollups(text, timestamptz, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION exchange_now(text), refresh_rollups(text, timestamptz, timestamptz) FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM collector, predictor, api;
 GRANT USAGE ON SCHEMA public TO collector, predictor, api;
-GRANT EXECUTE ON FUNCTION exchange_now() TO collector, predictor, api;
+GRANT EXECUTE ON FUNCTION exchange_now(text) TO collector, predictor, api;
 GRANT EXECUTE ON FUNCTION refresh_rollups(text, timestamptz, timestamptz) TO collector;
 
-GRANT SELECT ON collected_symbols, ticks, hourly_rollups, daily_rollups, absences, heartbeats TO collector, predictor, api;
+GRANT SELECT ON collected_symbols, ticks, hourly_rollups, daily_rollups, absences, heartbeats, exchange_clocks
+TO collector, predictor, api;
 
 GRANT INSERT ON ticks TO collector;
 GRANT UPDATE (
     open, high, low, close, volume, quote_volume, trades, taker_base_volume, taker_quote_volume, source, corrected_at
 ) ON ticks TO collector;
-GRANT INSERT, UPDATE ON hourly_rollups, daily_rollups, collected_symbols TO collector;
+GRANT INSERT, UPDATE ON hourly_rollups, daily_rollups, collected_symbols, exchange_clocks TO collector;
 GRANT INSERT, UPDATE, DELETE ON absences, heartbeats TO collector;
-GRANT SELECT, INSERT, UPDATE ON leadership, exchange_pause TO collector;
+GRANT SELECT, INSERT, UPDATE ON leadership, exchange_pauses TO collector;
 
 GRANT SELECT ON models, trainings, forecasts, forecast_scores, predictor_status TO predictor, api;
 GRANT INSERT, UPDATE ON models, forecast_scores, predictor_status TO predictor;

@@ -15,7 +15,7 @@ from asyncpg import Record
 
 from api.arrays import Instants, read_instants, read_integers
 from api.intervals import Interval
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.rolling import Floats, Integers
 
 Direction = Literal["ASC", "DESC"]

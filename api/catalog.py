@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api.problems import ProblemError
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import MINUTE, floor_minute
 
 _KEPT_SECONDS = 2.0

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import asyncpg
 
-from shared.database.connection import Connection, Pool, make_pool, opening, translated
+from shared.database.driver import Connection, Pool, make_pool, opening, translated
 from shared.errors import DatabaseUnavailableError
 
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from api.forecast_walk import ForecastWalk, Place
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import EPOCH
 
 _INSTANT = """to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""

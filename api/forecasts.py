@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from asyncpg import Record
 
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import to_text
 
 LEVELS: Final = (50, 80, 95)

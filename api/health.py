@@ -8,7 +8,7 @@ from asyncpg import Record
 
 from api.freshness import SILENT_SECONDS, age_seconds, is_stale, seconds_since
 from api.outlook import Outlook
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import to_text
 
 
@@ -16,7 +16,8 @@ async def select_heartbeat(connection: Connection, service: str) -> Record | Non
     """Read the heartbeat of a service's leader, or where none leads, the newest; and how many of them live."""
     return await connection.fetchrow(
         """
-        SELECT instance, is_leader, started_at, beat_at, exchange_time, details::text AS details,
+        SELECT instance, is_leader, started_at, beat_at, details::text AS details,
+               CASE WHEN is_leader THEN (SELECT max(exchange_time) FROM exchange_clocks) END AS exchange_time,
                greatest(0, date_part('epoch', clock_timestamp() - beat_at)) AS age_seconds,
                count(*) FILTER (WHERE clock_timestamp() - beat_at < $1 * interval '1 second') OVER () AS instances
         FROM heartbeats

@@ -10,7 +10,7 @@ from api.bars import BarColumns, BarPage, BarRange, select_page, select_window
 from api.features import FeatureColumns, compute_features, needs_of
 from api.intervals import ONE_MINUTE
 from api.walk import Walk, first_open
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.gaps import Gap, Run, are_absent, classify, select_absences, select_gaps, subtract
 from shared.instant import EPOCH, MINUTE
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from asyncpg import Record
 
 from api.freshness import SILENT_SECONDS
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import to_text
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from api.arrays import read_integers, read_packed_floats
 from api.intervals import ONE_DAY, ONE_HOUR
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.rolling import Floats, Integers
 
 

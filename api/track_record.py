@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import DAY
 
 # By the time of the targets; in the order of the query's parts, each of which lies in all longer windows too.

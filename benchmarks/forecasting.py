@@ -26,7 +26,7 @@ from predictor.cache import ModelCache
 from predictor.forecaster import HISTORY_DAYS, Forecaster
 from predictor.model_file import load_model
 from predictor.window import select_bars
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import DAY
 
 NEWEST = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
@@ -61,9 +61,9 @@ _TICK = """
     RETURNING minute + interval '1 minute'
 """
 _CLOCK = """
-    INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, exchange_time)
-    VALUES ('collector', 'benchmark', now(), clock_timestamp(), true, $1)
-    ON CONFLICT (service, instance) DO UPDATE SET beat_at = excluded.beat_at, exchange_time = excluded.exchange_time
+    INSERT INTO exchange_clocks (source, exchange_time, told_at)
+    VALUES ('binance', $1, clock_timestamp())
+    ON CONFLICT (source) DO UPDATE SET exchange_time = excluded.exchange_time, told_at = excluded.told_at
 """
 
 

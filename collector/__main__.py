@@ -8,7 +8,7 @@ from collector.settings import CollectorSettings
 from collector.verify import verify
 from collector.worker import run_service
 from shared.command import EXIT_DIFFERENT, EXIT_OK, Parser, run
-from shared.database.connection import connect, translated
+from shared.database.driver import connect, translated
 from shared.errors import UsageError
 from shared.gaps import select_gaps, select_record_range
 from shared.instant import floor_minute, parse_instant, to_text, utc_now

@@ -16,7 +16,7 @@ from collector.klines import Kline, KlinePage
 from collector.ledger import select_due_absences
 from collector.live import DOUBT_SECONDS
 from collector.recorder import Recorder
-from shared.database.connection import translated
+from shared.database.driver import translated
 from shared.errors import ArchiveCorruptError, ExchangeRefusedError, ExchangeUnreachableError
 from shared.gaps import Run, select_absences, select_missing, subtract
 from shared.instant import MINUTE, floor_day, from_milliseconds, to_milliseconds

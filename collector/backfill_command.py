@@ -15,7 +15,7 @@ from collector.settings import CollectorSettings
 from collector.symbols import update_since, upsert_backfilled_symbol
 from collector.tasks import run_until
 from collector.worker import Worker
-from shared.database.connection import Pool
+from shared.database.driver import Pool
 from shared.errors import LeadershipLostError, UsageError
 from shared.gaps import select_absences, select_missing, subtract
 from shared.instant import floor_minute, parse_instant, to_text

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from collector.exchange import Exchange
 from collector.recorder import Counts
-from shared.database.connection import Executor, Pool
+from shared.database.driver import Executor, Pool
 from shared.instant import utc_now
 from shared.lifecycle import wait
 
@@ -41,18 +41,26 @@ class Heartbeat:
         }
         await connection.execute(
             """
-            INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, exchange_time, details)
-            VALUES ('collector', $1, $2, clock_timestamp(), $3, $4, $5)
+            INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, details)
+            VALUES ('collector', $1, $2, clock_timestamp(), $3, $4)
             ON CONFLICT (service, instance) DO UPDATE
-            SET beat_at = excluded.beat_at, is_leader = excluded.is_leader,
-                exchange_time = excluded.exchange_time, details = excluded.details
+            SET beat_at = excluded.beat_at, is_leader = excluded.is_leader, details = excluded.details
             """,
             self.instance,
             self._started_at,
             is_leader,
-            clock.now() if tells_time and clock.is_known else None,
             json.dumps(details),
         )
+        if tells_time and clock.is_known:
+            await connection.execute(
+                """
+                INSERT INTO exchange_clocks (source, exchange_time, told_at)
+                VALUES ('binance', $1, clock_timestamp())
+                ON CONFLICT (source) DO UPDATE
+                SET exchange_time = excluded.exchange_time, told_at = excluded.told_at
+                """,
+                clock.now(),
+            )
 
     async def keep_beating(self, pool: Pool, stop: asyncio.Event) -> None:
         """Beat as the leader until `stop` and once more at the end; forget processes silent for a day."""

@@ -7,7 +7,7 @@ connections, raises the epoch and leads. A leader that was only paused finds its
 import asyncio
 import time
 
-from shared.database.connection import Connection, Executor, connect, translated
+from shared.database.driver import Connection, Executor, connect, translated
 from shared.errors import LeadershipLostError
 from shared.lifecycle import wait
 from shared.logging import get_logger

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.gaps import Run, subtract
 from shared.instant import DAY
 

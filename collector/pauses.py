@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 
 from collector.exchange import Exchange
-from shared.database.connection import Executor
+from shared.database.driver import Executor
 from shared.lifecycle import wait
 from shared.logging import get_logger
 
@@ -18,7 +18,11 @@ PAUSE_LOAD_SECONDS = 1.0
 async def load_pause(executor: Executor, exchange: Exchange) -> None:
     """Go on with a pause that the exchange asked of another process, before us or beside us."""
     row = await executor.fetchrow(
-        "SELECT extract(epoch FROM until - clock_timestamp())::float8 AS seconds, reason FROM exchange_pause"
+        """
+        SELECT extract(epoch FROM until - clock_timestamp())::float8 AS seconds, reason
+        FROM exchange_pauses
+        WHERE source = 'binance'
+        """
     )
     if row and row["seconds"] > 0:
         exchange.gate.go_on_pausing(row["seconds"], row["reason"])
@@ -47,10 +51,10 @@ async def share_pauses(executor: Executor, exchange: Exchange, stop: asyncio.Eve
 async def _upsert_pause(executor: Executor, seconds: float, reason: str) -> datetime:
     until: datetime = await executor.fetchval(
         """
-        INSERT INTO exchange_pause (until, reason)
-        VALUES (clock_timestamp() + make_interval(secs => $1), $2)
-        ON CONFLICT (only_row) DO UPDATE
-        SET until = greatest(exchange_pause.until, excluded.until), reason = excluded.reason
+        INSERT INTO exchange_pauses (source, until, reason)
+        VALUES ('binance', clock_timestamp() + make_interval(secs => $1), $2)
+        ON CONFLICT (source) DO UPDATE
+        SET until = greatest(exchange_pauses.until, excluded.until), reason = excluded.reason
         RETURNING until
         """,
         seconds,

@@ -15,7 +15,7 @@ from collector.klines import MINUTE_MS, Kline, KlinePage, Label, Refusal, log_re
 from collector.ledger import record_answer
 from collector.pack import UnusualRowError, pack_archive
 from collector.store import Stored, copy_archive, take_write_lock, upsert_klines
-from shared.database.connection import Pool
+from shared.database.driver import Pool
 from shared.gaps import Run, select_absences, select_missing, subtract
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
 from shared.logging import get_logger

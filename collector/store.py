@@ -8,7 +8,7 @@ import asyncpg
 
 from collector.klines import MINUTE_MS, Kline, Label, Refusal
 from collector.pack import COPY_COLUMNS, PackedArchive
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.errors import LeadershipLostError
 from shared.instant import from_milliseconds
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.database.connection import Executor
+from shared.database.driver import Executor
 
 # Of a symbol that no collector runs for: behind every other, so that it is nobody's default.
 NO_POSITION = 1_000_000

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 
-from shared.database.connection import translated
+from shared.database.driver import translated
 from shared.errors import DatabaseUnavailableError, LeadershipLostError
 from shared.lifecycle import Stopping
 

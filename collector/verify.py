@@ -12,7 +12,7 @@ from collector.exchange import Exchange, open_exchange
 from collector.klines import Kline
 from collector.pauses import load_pause, share_pauses
 from collector.settings import CollectorSettings
-from shared.database.connection import Connection, connect, translated
+from shared.database.driver import Connection, connect, translated
 from shared.errors import UsageError
 from shared.gaps import Run, select_record_range
 from shared.instant import floor_minute, from_milliseconds, parse_instant, to_milliseconds, to_text

@@ -20,7 +20,7 @@ from collector.settings import CollectorSettings
 from collector.stream import Stream
 from collector.symbols import update_given_up_symbols, upsert_collected_symbol
 from collector.tasks import guarded, run_until, telling_cause
-from shared.database.connection import Pool, connect, make_pool, opening, translated
+from shared.database.driver import Pool, connect, make_pool, opening, translated
 from shared.errors import DatabaseError, DatabaseUnavailableError, LeadershipLostError
 from shared.health import shown_alive
 from shared.instant import floor_minute, parse_instant, to_milliseconds

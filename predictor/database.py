@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 
-from shared.database.connection import Connection, Pool, make_pool, opening, translated
+from shared.database.driver import Connection, Pool, make_pool, opening, translated
 
 Result = TypeVar("Result")
 Isolation = Literal["repeatable_read", "read_committed"]

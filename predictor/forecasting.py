@@ -12,7 +12,7 @@ from predictor.forecaster import HISTORY_DAYS, Distribution
 from predictor.store import FRESH, Forecast, ForecastRow, adopt_model, insert_forecast, select_is_forecast
 from predictor.window import Base, Newest, made_at_of, select_bars, select_base, select_newest
 from shared.bars import Bars
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.errors import InputsMissingError
 from shared.instant import DAY, to_text
 from shared.logging import get_logger

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from shared.database.connection import connect, translated
+from shared.database.driver import connect, translated
 from shared.errors import DatabaseError
 from shared.lifecycle import wait
 from shared.logging import get_logger

@@ -11,7 +11,7 @@ from functools import partial
 from predictor.database import open_database
 from predictor.settings import PredictorSettings
 from shared.command import EXIT_OK
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 
 # Everything since the last time, which may be long ago.
 _SCORE_SECONDS = 120.0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import utc_now
 
 _FORGOTTEN_AFTER = timedelta(days=1)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from predictor.model_info import ModelInfo
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 
 # A new forecast comes each minute; one that is older than that and half a minute is not fresh.
 FRESH = timedelta(seconds=90)

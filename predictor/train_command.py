@@ -19,7 +19,7 @@ from predictor.store import Decision, Outcome, insert_training, upsert_model
 from predictor.training import HISTORY_MS_MAX, Training, train
 from predictor.window import select_bars, select_newest
 from shared.bars import Bars
-from shared.database.connection import Connection, connect, translated
+from shared.database.driver import Connection, connect, translated
 from shared.errors import (
     DatabaseError,
     DatabaseUnavailableError,

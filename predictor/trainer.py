@@ -13,7 +13,7 @@ from predictor.database import Database
 from predictor.schedule import Schedule
 from predictor.settings import PredictorSettings
 from predictor.store import Outcome, Training, insert_training, select_last_training
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.gaps import select_gaps, select_record_range
 from shared.instant import MINUTE, to_text, utc_now
 from shared.logging import get_logger

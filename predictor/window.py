@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.bars import Bars
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import DAY, MINUTE, MINUTE_MS, from_milliseconds
 from shared.rolling import Floats, Integers
 

@@ -5,7 +5,8 @@ MinutebookError
 │   └── SettingsError        a setting is missing or malformed; correct the environment or `.env`
 ├── DatabaseError            Postgres cannot serve what was asked
 │   ├── DatabaseUnavailableError   it does not answer; start it or wait, then try again
-│   └── DatabaseOutdatedError      it lacks the schema or a role's rights; run `python -m shared.database migrate`
+│   ├── DatabaseOutdatedError      it lacks the schema or a role's rights; run `python -m shared.database migrate`
+│   └── DataRefusedError           it refuses a value or a row; correct what is written
 ├── ExchangeError            the exchange gave nothing usable
 │   ├── ExchangeUnreachableError   no host answers; check the network and `COLLECTOR_REST_URLS`
 │   ├── ExchangeRefusedError       it answered that the request itself is wrong, such as an unknown symbol
@@ -43,6 +44,14 @@ class DatabaseUnavailableError(DatabaseError):
 
 class DatabaseOutdatedError(DatabaseError):
     """The database lacks the schema, or the role its rights."""
+
+
+class DataRefusedError(DatabaseError):
+    """Postgres refuses a value or a row; `constraint` is the constraint that it breaks, where it breaks one."""
+
+    def __init__(self, message: str, constraint: str | None = None) -> None:
+        super().__init__(message)
+        self.constraint = constraint
 
 
 class ExchangeError(MinutebookError):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import DAY, MINUTE, floor_minute
 
 Cause = Literal["source_absent", "not_collected"]

@@ -11,7 +11,7 @@ import asyncpg
 from collector.exchange import open_exchange
 from collector.settings import CollectorSettings
 from collector.worker import Worker
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
 from simulator.server import Simulator
 from tests.postgres import Database

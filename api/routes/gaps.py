@@ -17,7 +17,7 @@ from api.intervals import ONE_DAY, ONE_MINUTE
 from api.parameters import GapsParameters, GapsQuery, is_fixed_range, read_range
 from api.schemas import Gaps
 from api.state import SharedState
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.gaps import Gap, Run, are_absent, join_neighbours, select_gaps
 from shared.instant import DAY, to_text
 

@@ -15,7 +15,7 @@ from api.outlook import Outlook, select_outlooks
 from api.problems import unavailable
 from api.schemas import Health, Liveness, Readiness
 from api.state import SharedState
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.errors import DatabaseError, DatabaseOutdatedError
 
 router = APIRouter(tags=["Health"])

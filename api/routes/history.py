@@ -18,7 +18,7 @@ from api.schemas import History
 from api.state import SharedState, State
 from api.streaming import StreamedResponse
 from api.walk import Walk, begin_walk
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.features import parse_names
 
 router = APIRouter(tags=["Prices"])

@@ -15,7 +15,7 @@ from api.parameters import SymbolParameters
 from api.problems import ProblemError
 from api.schemas import Latest
 from api.state import SharedState
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import to_text
 
 router = APIRouter(tags=["Prices"])

@@ -18,7 +18,7 @@ from api.parameters import PredictParameters
 from api.problems import ProblemError
 from api.state import SharedState
 from api.track_record import TrackRecord
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import MINUTE, to_text
 
 router = APIRouter(tags=["Forecasts"])

@@ -20,7 +20,7 @@ from api.parameters import ForecastHistoryParameters
 from api.routes.history import CHUNK_ROWS, DEFAULT_ROWS
 from api.state import SharedState, State
 from api.streaming import StreamedResponse
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 
 router = APIRouter(tags=["Forecasts"])
 

@@ -16,7 +16,7 @@ from api.outlook import Outlook, select_outlooks
 from api.parameters import PredictParameters
 from api.state import SharedState
 from api.track_record import TrackRecord
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import to_text
 
 router = APIRouter(tags=["Forecasts"])

@@ -18,7 +18,7 @@ from api.schemas import Stats
 from api.state import SharedState
 from api.statistics import PERCENTILES, Summary, summarise
 from api.statistics_queries import Closes, Totals, select_statistics
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.gaps import Run, are_absent, select_gaps
 from shared.instant import DAY, MINUTE, to_text
 

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from shared.database.hosts import Hosts, reason_of
+from shared.database.failures import reason_of
+from shared.database.hosts import Hosts
 from shared.errors import DatabaseError, DatabaseOutdatedError, DatabaseUnavailableError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
+from shared.database.failures import reason_of
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # What is one host's own trouble; a wrong password is everyone's.
@@ -107,14 +109,6 @@ def split_hosts(url: str) -> list[str]:
         pairs = zip(names, ports * len(names) if len(ports) == 1 else ports, strict=True)
         urls = [_with(url, host=host, port=port) for host, port in pairs]
     return urls if len(urls) > 1 else [url]
-
-
-def reason_of(error: BaseException) -> str:
-    """Return what an error says, in one line."""
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
 
 
 async def _is_standby(connection: Connection) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 
-from shared.database.connection import Connection, connect, translated
+from shared.database.driver import Connection, connect, translated
 from shared.database.password import scram_verifier
 from shared.errors import DatabaseError
 from shared.logging import get_logger

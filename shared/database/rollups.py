@@ -4,7 +4,7 @@ from datetime import datetime
 
 from tqdm import tqdm
 
-from shared.database.connection import Connection, connect, translated
+from shared.database.driver import Connection, connect, translated
 from shared.instant import DAY
 from shared.logging import get_logger
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.leadership import LEASE_SECONDS
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import from_milliseconds
 from simulator.clock import RunningClock
 from simulator.request_log import Entry

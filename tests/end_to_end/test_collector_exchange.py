@@ -42,7 +42,7 @@ async def test_nothing_is_sent_while_the_exchange_says_to_stay_away(
         if kill:
 
             async def is_kept() -> bool:
-                return bool(await owner.fetchval("SELECT true FROM exchange_pause"))
+                return bool(await owner.fetchval("SELECT true FROM exchange_pauses"))
 
             await eventually(is_kept, 3)
             process.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import DAY, MINUTE
 from tests.collecting import connected, eventually
 from tests.end_to_end.collector_process import Stage, ended, stage

@@ -10,7 +10,7 @@ from predictor.model_info import ModelInfo
 from predictor.scoring import score_due
 from predictor.status import Heartbeat, Status, upsert_status
 from predictor.store import Decision, Forecast, ForecastRow, insert_forecast, upsert_model
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import MINUTE
 from tests.collecting import connected
 from tests.integration.api_server import START, SYMBOL, Tick, beat

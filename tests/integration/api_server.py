@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.settings import ApiSettings
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import MINUTE
 
 SYMBOL = "BTCUSDT"
@@ -176,13 +176,21 @@ async def add_ticks(connection: Connection, ticks: Sequence[Tick], symbol: str =
 
 
 async def beat(connection: Connection, exchange_time: datetime) -> None:
-    """Set the exchange's clock."""
+    """Beat as the collector that leads, and set the exchange's clock."""
     await connection.execute(
         """
-        INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, exchange_time)
-        VALUES ('collector', 'test-1', clock_timestamp(), clock_timestamp(), true, $1)
+        INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader)
+        VALUES ('collector', 'test-1', clock_timestamp(), clock_timestamp(), true)
         ON CONFLICT (service, instance) DO UPDATE
-        SET beat_at = excluded.beat_at, exchange_time = excluded.exchange_time
+        SET beat_at = excluded.beat_at
+        """
+    )
+    await connection.execute(
+        """
+        INSERT INTO exchange_clocks (source, exchange_time, told_at)
+        VALUES ('binance', $1, clock_timestamp())
+        ON CONFLICT (source) DO UPDATE
+        SET exchange_time = excluded.exchange_time, told_at = excluded.told_at
         """,
         exchange_time,
     )

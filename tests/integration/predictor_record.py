@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from predictor.model_info import ModelInfo
 from predictor.store import Forecast, ForecastRow
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE
 
@@ -49,10 +49,10 @@ async def set_exchange_time(owner: Connection, instant: datetime) -> None:
     """Let the exchange's clock show `instant` now, and run on."""
     await owner.execute(
         """
-        INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, exchange_time)
-        VALUES ('collector', 'test', now(), clock_timestamp(), true, $1)
-        ON CONFLICT (service, instance) DO UPDATE
-        SET beat_at = excluded.beat_at, exchange_time = excluded.exchange_time
+        INSERT INTO exchange_clocks (source, exchange_time, told_at)
+        VALUES ('binance', $1, clock_timestamp())
+        ON CONFLICT (source) DO UPDATE
+        SET exchange_time = excluded.exchange_time, told_at = excluded.told_at
         """,
         instant,
     )

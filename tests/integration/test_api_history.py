@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.feature_table import ALL_FEATURES, DEFAULT_FEATURES
 from shared.instant import MINUTE
 from tests.collecting import connected

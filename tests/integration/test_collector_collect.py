@@ -17,7 +17,7 @@ from collector.live import DOUBT_SECONDS, LiveMinutes
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
 from collector.worker import Worker
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.gaps import Gap, select_gaps, select_record_range
 from shared.instant import MINUTE, floor_minute, from_milliseconds, to_milliseconds, to_text
 from simulator.clock import RunningClock
@@ -468,7 +468,7 @@ async def leads_with(look: Scene, worker: Worker) -> bool:
     """Whether a collector has taken the lead, and has told the exchange's time."""
     return bool(
         await look.owner.fetchval(
-            "SELECT is_leader AND exchange_time IS NOT NULL FROM heartbeats WHERE instance = $1",
+            "SELECT is_leader AND EXISTS (SELECT FROM exchange_clocks) FROM heartbeats WHERE instance = $1",
             worker.heartbeat.instance,
         )
     )

@@ -20,7 +20,7 @@ from collector.leadership import (
 )
 from collector.store import upsert_klines
 from collector.worker import POOL_SIZE, Worker
-from shared.database.connection import Pool, translated
+from shared.database.driver import Pool, translated
 from shared.errors import DatabaseUnavailableError, LeadershipLostError
 from simulator.clock import RunningClock
 from simulator.server import Simulator, running

@@ -13,7 +13,7 @@ from collector.exchange import Exchange
 from collector.leadership import acquire
 from collector.recorder import Counts, Recorder
 from collector.verify import verify
-from shared.database.connection import Connection, Pool
+from shared.database.driver import Connection, Pool
 from shared.gaps import Gap, select_gaps
 from shared.instant import MINUTE, from_milliseconds
 from tests.collecting import collector_settings, connected

@@ -15,7 +15,7 @@ from collector.leadership import acquire
 from collector.ledger import record_answer, select_due_absences
 from collector.recorder import Counts, Recorder
 from collector.store import upsert_klines
-from shared.database.connection import Connection, Pool
+from shared.database.driver import Connection, Pool
 from shared.database.migrate import migrate
 from shared.database.rollups import rebuild_rollups
 from shared.errors import LeadershipLostError

@@ -12,7 +12,7 @@ from collector.symbols import (
     upsert_backfilled_symbol,
     upsert_collected_symbol,
 )
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from tests.collecting import connected
 from tests.postgres import Database
 

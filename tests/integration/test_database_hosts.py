@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shared.database.connection import CONNECT_TIMEOUT_SECONDS, connect, make_pool, opening
+from shared.database.driver import CONNECT_TIMEOUT_SECONDS, connect, make_pool, opening
 from shared.database.migrate import migrate
 from shared.errors import DatabaseError, DatabaseUnavailableError
 from tests.integration.tcp_proxy import silent_port

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from api.statistics_queries import select_statistics
-from shared.database.connection import Connection, connect
+from shared.database.driver import Connection, connect
 from shared.gaps import select_missing
 from shared.instant import DAY, MINUTE
 from tests.postgres import Database

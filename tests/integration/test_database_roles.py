@@ -18,7 +18,7 @@ TICK = (
 )
 TABLES = (
     "ticks", "hourly_rollups", "daily_rollups", "collected_symbols", "absences", "leadership", "heartbeats",
-    "exchange_pause",
+    "exchange_clocks", "exchange_pauses",
 )  # fmt: skip
 
 COLLECTOR_MAY = (
@@ -30,10 +30,11 @@ COLLECTOR_MAY = (
     "INSERT INTO leadership VALUES ('collector', 'me', 1, now())",
     "SELECT FROM leadership FOR NO KEY UPDATE",
     "UPDATE leadership SET epoch = 2",
-    "INSERT INTO heartbeats VALUES ('collector', 'me', now(), now(), true, now())",
+    "INSERT INTO heartbeats VALUES ('collector', 'me', now(), now(), true)",
     "DELETE FROM heartbeats",
-    "INSERT INTO exchange_pause VALUES (true, now(), 'HTTP 429')",
-    "SELECT exchange_now()",
+    "INSERT INTO exchange_pauses VALUES ('binance', now(), 'HTTP 429')",
+    "INSERT INTO exchange_clocks VALUES ('binance', now(), now()) ON CONFLICT (source) DO UPDATE SET told_at = now()",
+    "SELECT exchange_now('BTCUSDT')",
 )
 NOBODY_MAY = (
     "DELETE FROM ticks",
@@ -60,7 +61,8 @@ ONLY_COLLECTOR_MAY = (
     "INSERT INTO collected_symbols VALUES ('BTCUSDT', 0, now())",
     "UPDATE leadership SET epoch = 2",
     "SELECT FROM leadership",
-    "INSERT INTO exchange_pause VALUES (true, now(), 'HTTP 429')",
+    "INSERT INTO exchange_pauses VALUES ('binance', now(), 'HTTP 429')",
+    "INSERT INTO exchange_clocks VALUES ('binance', now(), now())",
 )
 REFUSALS = (asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)
 
@@ -133,33 +135,59 @@ async def test_database_refuses_a_malformed_tick_itself(database: Database, colu
             await owner.execute(f"UPDATE ticks SET {column} = {value}")
 
 
-async def test_exchange_time_is_the_newest_heartbeat_s_that_knows_it(database: Database) -> None:
-    """Several processes beat: stand-bys say nothing of it, and an old leader's word is out of date."""
+async def test_each_exchange_has_its_own_clock(database: Database) -> None:
+    """It runs on since it was told; before that, and where it was told in the future, the database's own counts."""
     async with connected(database.collector_url) as connection:
 
-        async def hours_ahead() -> float:
-            seconds = await connection.fetchval("SELECT extract(epoch FROM exchange_now() - clock_timestamp())")
+        async def hours_ahead(symbol: str | None) -> float:
+            seconds = await connection.fetchval(
+                "SELECT extract(epoch FROM exchange_now($1) - clock_timestamp())", symbol
+            )
             return round(float(seconds) / 3600, 2)
 
-        async def beat(instance: str, ago: str, ahead: str | None) -> None:
+        async def tell(source: str, ago: str, ahead: str) -> None:
             await connection.execute(
                 """
-                INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, exchange_time)
-                VALUES ('collector', $1, now(), clock_timestamp() - $2::text::interval, $3::text IS NOT NULL,
-                        clock_timestamp() - $2::text::interval + $3::text::interval)
+                INSERT INTO exchange_clocks (source, exchange_time, told_at)
+                VALUES ($1, clock_timestamp() - $2::text::interval + $3::text::interval,
+                        clock_timestamp() - $2::text::interval)
+                ON CONFLICT (source) DO UPDATE
+                SET exchange_time = excluded.exchange_time, told_at = excluded.told_at
                 """,
-                instance,
+                source,
                 ago,
                 ahead,
             )
 
-        assert await hours_ahead() == 0
-        await beat("old leader", "1 minute", "7 hours")
-        assert await hours_ahead() == 7
-        await beat("stand-by", "1 second", None)
-        assert await hours_ahead() == 7
-        await beat("leader", "2 seconds", "-3 hours")
-        assert await hours_ahead() == -3
+        assert await hours_ahead("BTCUSDT") == 0
+        await tell("binance", "1 minute", "7 hours")
+        await tell("coinbase", "2 minutes", "-3 hours")
+        assert [await hours_ahead(symbol) for symbol in ("BTCUSDT", None, "coinbase:BTC-USD")] == [7, 7, -3]
+        assert await hours_ahead("kraken:XBT") == 0
+        await tell("binance", "-1 minute", "7 hours")
+        assert await hours_ahead("BTCUSDT") == 0
+
+
+async def test_a_rollup_has_no_sum_of_what_a_minute_does_not_tell(database: Database) -> None:
+    """What the source leaves out is null, and not zero; the volume is always told."""
+    async with connected(database.owner_url) as owner:
+        await owner.execute(TICK)
+        await owner.execute(TICK.replace("2024-03-05Z", "2024-03-05 00:01Z"))
+        sums = "SELECT volume, quote_volume, trades, taker_base_volume, taker_quote_volume FROM {}"
+        refresh = "SELECT refresh_rollups('BTCUSDT', '2024-03-05Z', '2024-03-05 00:02Z')"
+        await owner.execute(refresh)
+        for table in ("hourly_rollups", "daily_rollups"):
+            assert tuple(await owner.fetchrow(sums.format(table)) or ()) == (2, 10, 2, 2, 10)
+        await owner.execute(
+            """
+            UPDATE ticks
+            SET quote_volume = NULL, trades = NULL, taker_base_volume = NULL, taker_quote_volume = NULL
+            WHERE minute = '2024-03-05Z'
+            """
+        )
+        await owner.execute(refresh)
+        for table in ("hourly_rollups", "daily_rollups"):
+            assert tuple(await owner.fetchrow(sums.format(table)) or ()) == (2, None, None, None, None)
 
 
 async def test_owner_that_migrates_need_not_be_superuser() -> None:

@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 
 from predictor.store import Decision, adopt_model, insert_forecast, select_forecast, upsert_model
-from shared.instant import MINUTE
 from tests.collecting import connected
 from tests.integration.predictor_record import NOON, SYMBOL, forecast, model_info, set_exchange_time
 from tests.postgres import Database
@@ -33,7 +32,9 @@ PREDICTOR_MAY_NOT = (
     "DELETE FROM models",
     "UPDATE trainings SET reason = ''",
     "DELETE FROM trainings",
-    "INSERT INTO heartbeats VALUES ('collector', 'me', now(), now(), true, now() - interval '1 day')",
+    "INSERT INTO heartbeats VALUES ('collector', 'me', now(), now(), true)",
+    "INSERT INTO exchange_clocks VALUES ('binance', now(), now())",
+    "UPDATE exchange_clocks SET exchange_time = now()",
 )
 READABLE = ("models", "trainings", "forecasts", "forecast_scores", "predictor_status")
 
@@ -49,12 +50,11 @@ async def test_predictor_cannot_change_what_it_said(database: Database, statemen
 async def test_predictor_speaks_in_heartbeats_for_itself_alone(database: Database) -> None:
     """It sees the collector's row, and can neither change nor remove it."""
     async with connected(database.owner_url) as owner, connected(database.predictor_url) as connection:
-        await set_exchange_time(owner, NOON)
+        await owner.execute("INSERT INTO heartbeats VALUES ('collector', 'its', now(), now(), true)")
         await connection.execute("INSERT INTO heartbeats VALUES ('predictor', 'me', now(), now(), false)")
-        assert await connection.execute("UPDATE heartbeats SET exchange_time = now()") == "UPDATE 1"
+        assert await connection.execute("UPDATE heartbeats SET is_leader = true") == "UPDATE 1"
         assert await connection.execute("DELETE FROM heartbeats") == "DELETE 1"
-        assert await connection.fetchval("SELECT count(*) FROM heartbeats") == 1
-        assert await connection.fetchval("SELECT exchange_now()") < NOON + MINUTE
+        assert await connection.fetchval("SELECT instance FROM heartbeats") == "its"
 
 
 @pytest.mark.parametrize("role", ["api", "predictor"])

@@ -14,7 +14,7 @@ import pytest
 from predictor.database import open_database
 from predictor.scoring import score_due
 from predictor.store import Forecast, adopt_model, insert_forecast
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import MINUTE
 from tests.collecting import connected
 from tests.integration.predictor_record import (

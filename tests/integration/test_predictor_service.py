@@ -13,7 +13,7 @@ import pytest
 
 from predictor.champion import Champions
 from predictor.settings import PredictorSettings
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE, to_text
 from tests.collecting import connected, eventually

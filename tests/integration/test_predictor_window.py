@@ -9,7 +9,7 @@ import pytest
 
 from predictor import window
 from predictor.window import made_at_of, select_bars, select_base, select_newest
-from shared.database.connection import Connection
+from shared.database.driver import Connection
 from shared.instant import DAY, MINUTE, to_milliseconds
 from tests.collecting import connected
 from tests.integration.predictor_record import NOON, SYMBOL, prices, set_exchange_time, store_minutes

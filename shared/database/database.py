@@ -1,0 +1,209 @@
+"""The one way to Postgres: work is handed a connection, within bounds of time and number."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from shared.database.connection import Connection, Isolation
+from shared.database.failures import translate_opening
+from shared.database.hosts import Hosts
+from shared.errors import DatabaseUnavailableError
+
+Result = TypeVar("Result")
+Work: TypeAlias = Callable[[Connection], Awaitable[Result]]
+Session: TypeAlias = Mapping[str, str]
+_PooledConnection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+CONNECT_SECONDS = 3.0
+_CLOSE_SECONDS = 1.0
+_NO_SETTINGS: Session = {}
+
+
+class Bounds(NamedTuple):
+    """What a database may take of a process, and of its time.
+
+    At most `pool_size` connections are open. `connect_seconds` bounds the opening of one, `statement_seconds` each
+    statement, and `work_seconds` a whole piece of work, the wait for a connection included; None is no bound.
+    """
+
+    pool_size: int
+    connect_seconds: float = CONNECT_SECONDS
+    work_seconds: float | None = None
+    statement_seconds: float | None = None
+
+
+class Database:
+    """A pool of connections, each opened when it is needed; made by `open_database`.
+
+    `read` and `write` hand a connection to a function, the work, and return what it returns. They raise DatabaseError:
+    DatabaseUnavailableError, within the bounds, when Postgres does not answer. What the work itself raises passes.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", opener: "_Opener", bounds: Bounds) -> None:
+        self._pool = pool
+        self._opener = opener
+        self._bounds = bounds
+        self._is_terminated = False
+
+    async def read(self, work: Work[Result], *, snapshot: bool = False, seconds: float | None = None) -> Result:
+        """Run work that only reads, and once more on a fresh connection where the server cut the first one off.
+
+        With `snapshot` all its statements see the database in one state.
+        """
+        isolation: Isolation | None = "repeatable_read" if snapshot else None
+        async with self._bounded(seconds):
+            try:
+                return await self._run(work, isolation, readonly=snapshot)
+            except DatabaseUnavailableError as error:
+                if isinstance(error.__cause__, TimeoutError):
+                    raise
+                # Whatever cut this connection has cut the others too.
+                await self._pool.expire_connections()
+                return await self._run(work, isolation, readonly=snapshot)
+
+    async def write(self, work: Work[Result], *, seconds: float | None = None) -> Result:
+        """Run work in one transaction, which sees what others commit meanwhile; it is not tried again."""
+        async with self._bounded(seconds):
+            return await self._run(work, "read_committed")
+
+    def connect(self) -> AbstractAsyncContextManager[Connection]:
+        """Open a connection beside the pool and close it after the block: for a lease, a lock, or to listen."""
+        return _opened(self._opener, {"command_timeout": self._bounds.statement_seconds})
+
+    def terminate(self) -> None:
+        """Cut off all connections at once; what uses them or comes later raises DatabaseUnavailableError."""
+        self._is_terminated = True
+        self._pool.terminate()
+
+    async def _run(self, work: Work[Result], isolation: Isolation | None, *, readonly: bool = False) -> Result:
+        driver = await self._acquire()
+        connection = Connection(driver)
+        try:
+            if isolation is None:
+                return await work(connection)
+            async with connection.transaction(isolation=isolation, readonly=readonly):
+                return await work(connection)
+        except asyncio.CancelledError:
+            # The server may hang, and to give the connection back would wait for it too.
+            connection.terminate()
+            raise
+        finally:
+            connection.mark_returned()
+            await self._release(driver)
+
+    async def _acquire(self) -> _PooledConnection:
+        with _opening():
+            try:
+                return await self._pool.acquire()
+            except asyncpg.InterfaceError:
+                if self._is_terminated:
+                    raise DatabaseUnavailableError("The connections to Postgres have been cut off.") from None
+                raise
+
+    async def _release(self, driver: _PooledConnection) -> None:
+        try:
+            await self._pool.release(driver)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            # The driver has ended it, and the pool opens another one. What the work returned or raised is what counts.
+            return
+
+    @asynccontextmanager
+    async def _bounded(self, seconds: float | None) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._bounds.work_seconds if seconds is None else seconds) as timeout:
+                yield
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise DatabaseUnavailableError(
+                "Postgres does not answer (timed out); check that it runs and that the database URL is right."
+            ) from error
+
+
+@asynccontextmanager
+async def open_database(
+    url: str, application_name: str, bounds: Bounds, session: Session = _NO_SETTINGS
+) -> AsyncIterator[Database]:
+    """Make a database, and cut off its connections after the block; nothing connects before the first work.
+
+    `session` has settings of Postgres for each connection, such as `statement_timeout`.
+    """
+    opener = _Opener(url, application_name, bounds.connect_seconds, session)
+    pool = await asyncpg.create_pool(
+        connect=opener.open_for_pool,
+        min_size=0,
+        max_size=bounds.pool_size,
+        command_timeout=bounds.statement_seconds,
+        reset=_leave_as_it_is,
+    )
+    database = Database(pool, opener, bounds)
+    try:
+        yield database
+    finally:
+        database.terminate()
+
+
+def connect(url: str, application_name: str, **session: str) -> AbstractAsyncContextManager[Connection]:
+    """Open one connection without a pool, and close it after the block; raises DatabaseError where there is none."""
+    return _opened(_Opener(url, application_name, CONNECT_SECONDS, session), {})
+
+
+class _Opener:
+    """Opens connections by one URL, with the session's settings that all have and those of this caller."""
+
+    def __init__(self, url: str, application_name: str, seconds: float, session: Session) -> None:
+        self._hosts = Hosts(url)
+        self._seconds = seconds
+        self._settings = {"application_name": application_name, "timezone": "UTC", "jit": "off", **session}
+
+    async def open(self, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
+        return await self._hosts.connect(self._seconds, server_settings=self._settings, **options)
+
+    async def open_for_pool(
+        self,
+        dsn: str | None = None,  # noqa: ARG002 - the pool names one; the hosts know the URL
+        **options: Any,
+    ) -> "asyncpg.Connection[asyncpg.Record]":
+        return await self.open(**options)
+
+
+@asynccontextmanager
+async def _opened(opener: _Opener, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
+    with _opening():
+        driver = await opener.open(**options)
+    connection = Connection(driver)
+    try:
+        yield connection
+    finally:
+        connection.mark_returned()
+        await _close(driver)
+
+
+async def _close(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Close within a second; a server that no longer answers is not waited for."""
+    try:
+        await driver.close(timeout=_CLOSE_SECONDS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        driver.terminate()
+    except asyncio.CancelledError:
+        driver.terminate()
+        raise
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        ours = translate_opening(error)
+        if ours is None or error is ours:
+            raise
+        raise ours from error
+
+
+async def _leave_as_it_is(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Keep a returned connection's session: no work changes it, and to reset it would cost as much as a query."""
