@@ -4,7 +4,8 @@ from datetime import datetime
 
 from tqdm import tqdm
 
-from shared.database.driver import Connection, connect, translated
+from shared.database.connection import Connection
+from shared.database.database import connect
 from shared.instant import DAY
 from shared.logging import get_logger
 
@@ -19,12 +20,11 @@ async def rebuild_rollups(owner_url: str) -> int:
     Rollups of hours without a tick go. A collector may run beside it: each step is as atomic as its own writes.
     """
     async with connect(owner_url, "minutebook-rollups") as connection:
-        with translated():
-            rows = await connection.fetch("SELECT DISTINCT symbol FROM ticks ORDER BY symbol")
-            for row in rows:
-                await _rebuild_symbol(connection, row["symbol"])
-            await _delete_orphans(connection)
-            count: int = await connection.fetchval("SELECT count(*) FROM hourly_rollups")
+        rows = await connection.fetch("SELECT DISTINCT symbol FROM ticks ORDER BY symbol")
+        for row in rows:
+            await _rebuild_symbol(connection, row["symbol"])
+        await _delete_orphans(connection)
+        count: int = await connection.fetchval("SELECT count(*) FROM hourly_rollups")
     log.info("rollups_rebuilt", symbols=len(rows), hours=count)
     return count
 
