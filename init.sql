@@ -165,6 +165,39 @@ CREATE TABLE IF NOT EXISTS trainings (
     CONSTRAINT success_has_a_version CHECK ((outcome = 'failed') = (version IS NULL))
 );
 
+-- Whether these are intervals of increasing levels, each one's within the next one's, and all of them prices.
+CREATE OR REPLACE FUNCTION are_nested_intervals(levels smallint[], lower_bounds numeric[], upper_bounds numeric[])
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(
+    array_ndims(levels) = 1
+    AND array_dims(levels) = array_dims(lower_bounds)
+    AND array_dims(levels) = array_dims(upper_bounds)
+    AND (
+        SELECT bool_and(
+            -- A null, or an array that is shorter, makes this null. NaN sorts above every number.
+            coalesce(
+                1 <= level AND level <= 99 AND 0 < lower_bound AND lower_bound <= upper_bound AND upper_bound < 1e300
+                AND (
+                    position = 1
+                    OR (level > inner_level AND lower_bound <= inner_lower_bound AND upper_bound >= inner_upper_bound)
+                ),
+                false
+            )
+        )
+        FROM (
+            SELECT *,
+                   lag(level) OVER inwards AS inner_level,
+                   lag(lower_bound) OVER inwards AS inner_lower_bound,
+                   lag(upper_bound) OVER inwards AS inner_upper_bound
+            FROM unnest(levels, lower_bounds, upper_bounds)
+                WITH ORDINALITY AS interval (level, lower_bound, upper_bound, position)
+            WINDOW inwards AS (ORDER BY position)
+        ) AS interval
+    ),
+    false
+);
+
 -- One forecast of the price at target_time, made at the close of the minute before made_at; never changed.
 CREATE TABLE IF NOT EXISTS forecasts (
     symbol              text        NOT NULL,
@@ -174,12 +207,9 @@ CREATE TABLE IF NOT EXISTS forecasts (
     expires_at          timestamptz NOT NULL,   -- from then on it is not served as if it were fresh
     base_price          numeric     NOT NULL,
     point               numeric     NOT NULL,
-    lower_50            numeric     NOT NULL,
-    upper_50            numeric     NOT NULL,
-    lower_80            numeric     NOT NULL,
-    upper_80            numeric     NOT NULL,
-    lower_95            numeric     NOT NULL,
-    upper_95            numeric     NOT NULL,
+    levels              smallint[]  NOT NULL,   -- of the intervals, in percent, increasing
+    lower_bounds        numeric[]   NOT NULL,   -- of the interval of each level
+    upper_bounds        numeric[]   NOT NULL,
     volatility          float8      NOT NULL,   -- standard deviation of the log return over the horizon
     probability_up      float8      NOT NULL,
     model_version       integer     NOT NULL,
@@ -191,10 +221,7 @@ CREATE TABLE IF NOT EXISTS forecasts (
         horizon_minutes > 0 AND target_time = made_at + make_interval(mins => horizon_minutes)
     ),
     CONSTRAINT expires_later CHECK (expires_at > made_at),
-    CONSTRAINT intervals_are_nested CHECK (
-        0 < lower_95 AND lower_95 <= lower_80 AND lower_80 <= lower_50 AND lower_50 <= upper_50
-        AND upper_50 <= upper_80 AND upper_80 <= upper_95 AND upper_95 < 1e300
-    ),
+    CONSTRAINT intervals_are_nested CHECK (are_nested_intervals(levels, lower_bounds, upper_bounds)),
     CONSTRAINT prices_are_prices CHECK (0 < base_price AND base_price < 1e300 AND 0 < point AND point < 1e300),
     CONSTRAINT volatility_is_finite CHECK (0 < volatility AND volatility < 'Infinity'),
     CONSTRAINT probability_is_one CHECK (0 <= probability_up AND probability_up <= 1)
@@ -210,7 +237,7 @@ CREATE TABLE IF NOT EXISTS forecasts_due (
 );
 
 -- What became of a forecast, with naive's error beside its own. Winkler scores and the pinball loss, a mean over the
--- quantiles 2.5, 10, 25, 50, 75, 90 and 97.5 %, are in quote currency. A correction of a minute scores it again.
+-- median and the bounds of all intervals, are in quote currency. A correction of a minute scores it again.
 CREATE TABLE IF NOT EXISTS forecast_scores (
     symbol                  text        NOT NULL,
     made_at                 timestamptz NOT NULL,
@@ -220,17 +247,18 @@ CREATE TABLE IF NOT EXISTS forecast_scores (
     realised_variance       float8      NOT NULL,   -- summed squares of the one-minute log returns up to the target
     absolute_error          numeric     NOT NULL,
     naive_absolute_error    numeric     NOT NULL,
-    covered_50              boolean     NOT NULL,
-    covered_80              boolean     NOT NULL,
-    covered_95              boolean     NOT NULL,
-    winkler_50              float8      NOT NULL,
-    winkler_80              float8      NOT NULL,
-    winkler_95              float8      NOT NULL,
+    levels                  smallint[]  NOT NULL,   -- the forecast's
+    covered                 boolean[]   NOT NULL,   -- whether the interval of each level held the price
+    winkler                 float8[]    NOT NULL,
     pinball                 float8      NOT NULL,
     qlike                   float8,                 -- null where nothing moved
     scored_at               timestamptz NOT NULL DEFAULT now(),
     rescored_at             timestamptz,
-    PRIMARY KEY (symbol, made_at, horizon_minutes)
+    PRIMARY KEY (symbol, made_at, horizon_minutes),
+    CONSTRAINT every_level_is_scored CHECK (
+        coalesce(array_dims(levels) = array_dims(covered) AND array_dims(levels) = array_dims(winkler), false)
+        AND array_position(covered, NULL) IS NULL AND array_position(winkler, NULL) IS NULL
+    )
 );
 
 -- Whether the predictor forecasts a symbol now, and if not, why not.
@@ -377,10 +405,12 @@ $$;
 -- What each role may do, and no more. Nobody may delete a tick, and no correction can touch its key or created_at.
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON FUNCTION exchange_now(text), refresh_rollups(text, timestamptz, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION are_nested_intervals(smallint[], numeric[], numeric[]) FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM collector, predictor, api;
 GRANT USAGE ON SCHEMA public TO collector, predictor, api;
 GRANT EXECUTE ON FUNCTION exchange_now(text) TO collector, predictor, api;
 GRANT EXECUTE ON FUNCTION refresh_rollups(text, timestamptz, timestamptz) TO collector;
+GRANT EXECUTE ON FUNCTION are_nested_intervals(smallint[], numeric[], numeric[]) TO predictor;
 
 GRANT SELECT ON collected_symbols, ticks, hourly_rollups, daily_rollups, absences, heartbeats, exchange_clocks
 TO collector, predictor, api;
@@ -397,8 +427,8 @@ GRANT SELECT ON models, trainings, forecasts, forecast_scores, predictor_status 
 GRANT INSERT, UPDATE ON models, forecast_scores, predictor_status TO predictor;
 GRANT INSERT ON trainings TO predictor;
 GRANT INSERT (
-    symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, lower_50, upper_50, lower_80, upper_80,
-    lower_95, upper_95, volatility, probability_up, model_version
+    symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, levels, lower_bounds, upper_bounds,
+    volatility, probability_up, model_version
 ) ON forecasts TO predictor;
 GRANT SELECT, INSERT, DELETE ON forecasts_due TO predictor;
 GRANT INSERT, UPDATE, DELETE ON heartbeats TO predictor;

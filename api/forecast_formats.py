@@ -7,20 +7,26 @@ import orjson
 
 from api.forecast_history import COLUMNS, ForecastPage
 from shared.instant import to_text
+from shared.levels import LEVELS
+
+
+def _by_level(value: str) -> str:
+    return "{" + ",".join(f'"{level}":{value}' for level in LEVELS) + "}"
+
 
 # One value a `%s`, in the order of COLUMNS up to the outcome, and from there on.
 _FORECAST: Final = (
     '{"made_at":"%s","horizon_minutes":%s,"target_time":"%s","expires_at":"%s","base_price":%s,"price":%s,'
-    '"intervals":{"50":[%s,%s],"80":[%s,%s],"95":[%s,%s]},"volatility":%s,"probability_up":%s,"model_version":%s,'
+    f'"intervals":{_by_level("[%s,%s]")},"volatility":%s,"probability_up":%s,"model_version":%s,'
     '"created_at":"%s","outcome":'
 )
 _OUTCOME: Final = (
-    '{"actual_price":%s,"absolute_error":%s,"naive_absolute_error":%s,"covered":{"50":%s,"80":%s,"95":%s},'
-    '"winkler":{"50":%s,"80":%s,"95":%s},"pinball":%s,"realised_volatility":%s,"qlike":%s,"scored_at":"%s",'
+    '{"actual_price":%s,"absolute_error":%s,"naive_absolute_error":%s,'
+    f'"covered":{_by_level("%s")},"winkler":{_by_level("%s")},'
+    '"pinball":%s,"realised_volatility":%s,"qlike":%s,"scored_at":"%s",'
     '"rescored_at":%s}}'
 )
 _OUTCOME_BEGINS: Final = COLUMNS.index("actual_price")
-_QLIKE: Final = COLUMNS.index("qlike")
 
 
 def forecasts_json(page: ForecastPage) -> bytes:
@@ -50,9 +56,12 @@ def _rows(page: ForecastPage) -> Iterator[tuple[str, ...]]:
 
 
 def _row_json(row: tuple[str, ...]) -> str:
-    forecast = _FORECAST % row[:_OUTCOME_BEGINS]
+    # An empty text is null: a level that this forecast did not state, or the QLIKE of a price that did not move.
+    forecast = _FORECAST % tuple([value or "null" for value in row[:_OUTCOME_BEGINS]])
     if not row[_OUTCOME_BEGINS]:
         return forecast + "null}"
     *outcome, rescored_at = row[_OUTCOME_BEGINS:]
-    outcome[_QLIKE - _OUTCOME_BEGINS] = row[_QLIKE] or "null"
-    return forecast + _OUTCOME % (*outcome, f'"{rescored_at}"' if rescored_at else "null")
+    return forecast + _OUTCOME % (
+        *[value or "null" for value in outcome],
+        f'"{rescored_at}"' if rescored_at else "null",
+    )

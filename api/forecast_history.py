@@ -10,11 +10,12 @@ from typing import Final
 from api.forecast_walk import ForecastWalk, Place
 from shared.database.driver import Connection
 from shared.instant import EPOCH
+from shared.levels import LEVELS
 
 _INSTANT = """to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
 _EXACT_INSTANT = """to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 _PRICE = "trim_scale({})::text"
-_PLAIN = "{}::text"
+_PLAIN = "({})::text"
 
 # A column's name, and how its text is written; in the order of a line of CSV.
 _FORECAST: Final = {
@@ -24,7 +25,11 @@ _FORECAST: Final = {
     "expires_at": _INSTANT.format("expires_at"),
     "base_price": _PRICE.format("base_price"),
     "price": _PRICE.format("point"),
-    **{f"{side}_{level}": _PRICE.format(f"{side}_{level}") for level in (50, 80, 95) for side in ("lower", "upper")},
+    **{
+        f"{side}_{level}": _PRICE.format(f"{side}_bounds[array_position(forecast.levels, {level}::smallint)]")
+        for level in LEVELS
+        for side in ("lower", "upper")
+    },
     "volatility": _PLAIN.format("volatility"),
     "probability_up": _PLAIN.format("probability_up"),
     "model_version": _PLAIN.format("model_version"),
@@ -34,8 +39,11 @@ _OUTCOME: Final = {
     "actual_price": _PRICE.format("actual_price"),
     "absolute_error": _PRICE.format("absolute_error"),
     "naive_absolute_error": _PRICE.format("naive_absolute_error"),
-    **{f"covered_{level}": _PLAIN.format(f"covered_{level}") for level in (50, 80, 95)},
-    **{f"winkler_{level}": _PLAIN.format(f"winkler_{level}") for level in (50, 80, 95)},
+    **{
+        f"{name}_{level}": _PLAIN.format(f"{name}[array_position(score.levels, {level}::smallint)]")
+        for name in ("covered", "winkler")
+        for level in LEVELS
+    },
     "pinball": _PLAIN.format("pinball"),
     "realised_volatility": _PLAIN.format("sqrt(realised_variance)"),
     "qlike": _PLAIN.format("qlike"),

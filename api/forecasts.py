@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import orjson
 from asyncpg import Record
 
 from shared.database.driver import Connection
 from shared.instant import to_text
-
-LEVELS: Final = (50, 80, 95)
 
 
 @dataclass(frozen=True)
@@ -34,12 +31,9 @@ async def select_fresh_forecasts(connection: Connection, symbol: str, now: datet
                trim_scale(base_price)::text AS base_price,
                trim_scale(point)::text AS price,
                point = base_price AS is_naive,
-               trim_scale(lower_50)::text AS lower_50,
-               trim_scale(upper_50)::text AS upper_50,
-               trim_scale(lower_80)::text AS lower_80,
-               trim_scale(upper_80)::text AS upper_80,
-               trim_scale(lower_95)::text AS lower_95,
-               trim_scale(upper_95)::text AS upper_95,
+               levels,
+               ARRAY(SELECT trim_scale(bound)::text FROM unnest(lower_bounds) AS bound) AS lower_bounds,
+               ARRAY(SELECT trim_scale(bound)::text FROM unnest(upper_bounds) AS bound) AS upper_bounds,
                volatility, probability_up,
                name, version, run_id, trained_at, trained_from, trained_to, data_digest, feature_version, decision,
                greatest(0, date_part('epoch', clock_timestamp() - trained_at)) AS model_age_seconds
@@ -76,8 +70,8 @@ def _content(row: Record) -> dict[str, object]:
         "price": orjson.Fragment(row["price"]),
         "is_naive": row["is_naive"],
         "intervals": {
-            str(level): [orjson.Fragment(row[f"lower_{level}"]), orjson.Fragment(row[f"upper_{level}"])]
-            for level in LEVELS
+            str(level): [orjson.Fragment(lower), orjson.Fragment(upper)]
+            for level, lower, upper in zip(row["levels"], row["lower_bounds"], row["upper_bounds"], strict=True)
         },
         "volatility": row["volatility"],
         "probability_up": row["probability_up"],

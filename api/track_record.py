@@ -2,16 +2,41 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
+
+from asyncpg import Record
 
 from shared.database.driver import Connection
 from shared.instant import DAY
+from shared.levels import LEVELS
 
 # By the time of the targets; in the order of the query's parts, each of which lies in all longer windows too.
 WINDOWS: Final[Mapping[str, timedelta]] = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
+
+
+@dataclass(frozen=True)
+class LevelSums:
+    """Scores of the intervals of one level summed up, of the `n` forecasts that stated it."""
+
+    n: int = 0
+    covered: int = 0
+    winkler: float = 0.0
+
+    def __add__(self, other: "LevelSums") -> "LevelSums":
+        return LevelSums(self.n + other.n, self.covered + other.covered, self.winkler + other.winkler)
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of prices that lay in the interval."""
+        return self.covered / self.n if self.n else None
+
+    @property
+    def mean_winkler(self) -> float | None:
+        """The mean interval score."""
+        return self.winkler / self.n if self.n else None
 
 
 @dataclass(frozen=True)
@@ -21,21 +46,27 @@ class Sums:
     n: int = 0
     absolute_error: Decimal = Decimal(0)
     naive_absolute_error: Decimal = Decimal(0)
-    covered_50: int = 0
-    covered_80: int = 0
-    covered_95: int = 0
-    winkler_50: float = 0.0
-    winkler_80: float = 0.0
-    winkler_95: float = 0.0
     pinball: float = 0.0
     qlike: float = 0.0
     n_qlike: int = 0
+    by_level: Mapping[int, LevelSums] = field(default_factory=dict)
 
     def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        levels = self.by_level.keys() | other.by_level.keys()
+        none = LevelSums()
+        return Sums(
+            self.n + other.n,
+            self.absolute_error + other.absolute_error,
+            self.naive_absolute_error + other.naive_absolute_error,
+            self.pinball + other.pinball,
+            self.qlike + other.qlike,
+            self.n_qlike + other.n_qlike,
+            {level: self.by_level.get(level, none) + other.by_level.get(level, none) for level in levels},
+        )
 
     def score(self) -> dict[str, object]:
         """Return the means; None for those of nothing."""
+        by_level = {level: self.by_level.get(level, LevelSums()) for level in LEVELS}
         mae, naive_mae = self._mean(self.absolute_error), self._mean(self.naive_absolute_error)
         return {
             "n": self.n,
@@ -45,8 +76,8 @@ class Sums:
             "relative_mae": float(self.absolute_error / self.naive_absolute_error)
             if self.naive_absolute_error
             else None,
-            "coverage": {str(level): self._mean(getattr(self, f"covered_{level}")) for level in (50, 80, 95)},
-            "winkler": {str(level): self._mean(getattr(self, f"winkler_{level}")) for level in (50, 80, 95)},
+            "coverage": {str(level): sums.coverage for level, sums in by_level.items()},
+            "winkler": {str(level): sums.mean_winkler for level, sums in by_level.items()},
             "pinball": self._mean(self.pinball),
             "qlike": self.qlike / self.n_qlike if self.n_qlike else None,
         }
@@ -119,38 +150,55 @@ async def _select_newest(connection: Connection, symbol: str) -> tuple[datetime,
 
 async def _select_sums(connection: Connection, symbol: str, until: datetime) -> dict[tuple[int, str], Sums]:
     # A forecast looks a day ahead at most, so that the key's index bounds the rows.
-    rows: list[Any] = await connection.fetch(
-        """
-        SELECT horizon_minutes,
-               (target_time <= $2::timestamptz - $3::interval)::integer
-                   + (target_time <= $2::timestamptz - $4::interval)::integer AS part,
-               count(*) AS n,
-               sum(absolute_error) AS absolute_error,
-               sum(naive_absolute_error) AS naive_absolute_error,
-               count(*) FILTER (WHERE covered_50) AS covered_50,
-               count(*) FILTER (WHERE covered_80) AS covered_80,
-               count(*) FILTER (WHERE covered_95) AS covered_95,
-               sum(winkler_50) AS winkler_50,
-               sum(winkler_80) AS winkler_80,
-               sum(winkler_95) AS winkler_95,
-               sum(pinball) AS pinball,
-               coalesce(sum(qlike), 0) AS qlike,
-               count(qlike) AS n_qlike
-        FROM forecast_scores
-        WHERE symbol = $1
-          AND made_at > $2::timestamptz - $5::interval - interval '1 day'
-          AND target_time > $2::timestamptz - $5::interval
-          AND target_time <= $2::timestamptz
-        GROUP BY horizon_minutes, part
-        """,
-        symbol,
-        until,
-        *WINDOWS.values(),
-    )
+    rows = await connection.fetch(_SUMS, symbol, until, *WINDOWS.values())
     sums: dict[tuple[int, str], Sums] = {}
     for row in rows:
-        part = Sums(*tuple(row)[2:])
+        part = _read_sums(row)
         for window in list(WINDOWS)[row["part"] :]:
             key = row["horizon_minutes"], window
             sums[key] = sums.get(key, Sums()) + part
     return sums
+
+
+def _read_sums(row: Record) -> Sums:
+    return Sums(
+        n=row["n"],
+        absolute_error=row["absolute_error"],
+        naive_absolute_error=row["naive_absolute_error"],
+        pinball=row["pinball"],
+        qlike=row["qlike"],
+        n_qlike=row["n_qlike"],
+        by_level={
+            level: LevelSums(row["n"], covered, winkler)
+            for level, covered, winkler in zip(LEVELS, row["covered"], row["winkler"], strict=True)
+            if level in row["levels"]
+        },
+    )
+
+
+# Put together once, here, from this literal and the levels; values come as parameters only.
+_SUMS_BY_LEVELS = """
+    SELECT horizon_minutes,
+           (target_time <= $2::timestamptz - $3::interval)::integer
+               + (target_time <= $2::timestamptz - $4::interval)::integer AS part,
+           levels,
+           count(*) AS n,
+           sum(absolute_error) AS absolute_error,
+           sum(naive_absolute_error) AS naive_absolute_error,
+           ARRAY[{covered}] AS covered,
+           ARRAY[{winkler}] AS winkler,
+           sum(pinball) AS pinball,
+           coalesce(sum(qlike), 0) AS qlike,
+           count(qlike) AS n_qlike
+    FROM forecast_scores
+    WHERE symbol = $1
+      AND made_at > $2::timestamptz - $5::interval - interval '1 day'
+      AND target_time > $2::timestamptz - $5::interval
+      AND target_time <= $2::timestamptz
+    GROUP BY horizon_minutes, part, levels
+"""
+_PLACES = [f"[array_position(levels, {level}::smallint)]" for level in LEVELS]
+_SUMS: Final = _SUMS_BY_LEVELS.format(
+    covered=", ".join(f"count(*) FILTER (WHERE covered{place})" for place in _PLACES),
+    winkler=", ".join(f"sum(winkler{place})" for place in _PLACES),
+)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from predictor.distribution import Distributions, distribute
 from predictor.evaluation import Evaluation, HorizonScores, score
 from predictor.inputs import Minutes
-from predictor.intervals import LEVELS, Calibration
+from predictor.intervals import Calibration
 from predictor.minute_files import guess_symbol, read_minutes
 from predictor.model import DistributionModel
 from predictor.schedule import Schedule
@@ -28,6 +28,7 @@ from shared.bars import Bars
 from shared.command import EXIT_OK
 from shared.errors import UsageError
 from shared.instant import MINUTE_MS, floor_minute, from_milliseconds, parse_instant, to_milliseconds, to_text, utc_now
+from shared.levels import LEVELS
 from shared.rolling import Integers
 
 _EVERY_MAX = 1440
@@ -199,7 +200,9 @@ def summary(evaluation: Evaluation) -> str:
 
 
 _HEADER = (
-    f"{'horizon':>7} {'n':>8} {'MAE':>10} {'naive':>10} {'ratio':>7}  {'50%':>6} {'80%':>6} {'95%':>6} {'QLIKE':>7}  "
+    f"{'horizon':>7} {'n':>8} {'MAE':>10} {'naive':>10} {'ratio':>7}  "
+    + " ".join(f"{f'{level}%':>6}" for level in LEVELS)
+    + f" {'QLIKE':>7}  "
     f"{'/ log-HAR':>8}: W80   W95  QLIKE {'/ constant':>8}: W80   W95  QLIKE"
 )
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.inputs import Minutes
-from predictor.intervals import ABOUT_POINT, LEVELS, Calibration
+from predictor.intervals import ABOUT_POINT, Calibration
 from predictor.track import Track
+from shared.levels import LEVELS
 from shared.rolling import Floats, Integers
 
 

@@ -7,16 +7,19 @@ import numpy as np
 
 from predictor.distribution import Distributions, distribute
 from predictor.inputs import Minutes
-from predictor.intervals import LEVELS, Calibration
+from predictor.intervals import Calibration
 from predictor.reference import Band, constant_width, log_har
 from predictor.scores import is_covered, pinball, qlike, winkler
 from predictor.track import Track
 from shared.instant import DAY_MS, MINUTE_MS
+from shared.levels import LEVELS
 from shared.rolling import Floats, Integers
 
 # What of a track is needed before its forecasts' intervals stand on scores.
 _WARM_UP_MS = 7 * DAY_MS
 _STEP = 5
+# Levels whose interval scores are held against the reference's.
+_COMPARED = (80, 95)
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def _summed(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonSc
                 ),
             )
             for position, level in enumerate(LEVELS)
-            if level != 50
+            if level in _COMPARED
         ]
         ratios.append([*part, _ratio(loss[known], qlike(outcome.realised_variance[known], band.variance[known]))])
     ours, constant = ratios or [[np.nan] * 3] * 2

@@ -8,11 +8,12 @@ import numpy as np
 from predictor.distribution import distribute
 from predictor.hours import Hours
 from predictor.inputs import MEMORY_MINUTES, Minutes
-from predictor.intervals import ANEW_MS, LEVELS, WINDOW_DAYS, Calibration
+from predictor.intervals import ANEW_MS, WINDOW_DAYS, Calibration
 from predictor.model import DistributionModel
 from shared.bars import Bars
 from shared.errors import InputsMissingError
 from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds, to_text
+from shared.levels import LEVELS
 
 # The conformal window, and what the first of its forecasts look back on.
 HISTORY_DAYS = WINDOW_DAYS + -(-MEMORY_MINUTES // 1440)

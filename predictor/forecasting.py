@@ -106,16 +106,10 @@ def round_row(distribution: Distribution, decimals: int) -> ForecastRow:
         # The least price there is, rather than none, where an interval of a very cheap coin rounds to 0.
         return max(unit, Decimal(value).quantize(unit, ROUND_HALF_EVEN))
 
-    intervals = distribution.intervals
     return ForecastRow(
         horizon_minutes=distribution.horizon_minutes,
         point=price(distribution.point),
-        lower_50=price(intervals[50][0]),
-        upper_50=price(intervals[50][1]),
-        lower_80=price(intervals[80][0]),
-        upper_80=price(intervals[80][1]),
-        lower_95=price(intervals[95][0]),
-        upper_95=price(intervals[95][1]),
+        intervals={level: (price(lower), price(upper)) for level, (lower, upper) in distribution.intervals.items()},
         volatility=distribution.volatility,
         probability_up=distribution.probability_up,
     )

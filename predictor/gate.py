@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from predictor.inputs import Minutes
-from predictor.intervals import ABOUT_POINT, LEVELS, Calibration
+from predictor.intervals import ABOUT_POINT, Calibration
 from predictor.model import DistributionModel
 from predictor.scores import qlike, winkler
 from predictor.track import Track
 from shared.instant import DAY_MS, MINUTE_MS
+from shared.levels import LEVELS
 from shared.rolling import Floats, Integers
 
 _ROWS_MIN = 100

@@ -15,11 +15,13 @@ from predictor.hours import LEVEL, Hours, no_hours, on_grid, settled_before, wal
 from predictor.inputs import Minutes
 from predictor.track import Track
 from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
+from shared.levels import LEVELS
 from shared.rolling import Floats, Integers
 
-LEVELS = (50, 80, 95)
-# Intervals whose middle is the point; that of others is the last price, since what goes far does not lean back.
-ABOUT_POINT = (50, 80)
+# Up to this level the middle of an interval is the point; that of others is the last price, since what goes far does
+# not lean back.
+_LARGEST_ABOUT_POINT = 80
+ABOUT_POINT = tuple(level for level in LEVELS if level <= _LARGEST_ABOUT_POINT)
 WINDOW_DAYS = 28
 _WINDOW_MS = WINDOW_DAYS * DAY_MS
 # Quantiles are taken anew at full four hours; in between they hardly move.

@@ -14,6 +14,8 @@ from shared.command import EXIT_OK
 from shared.instant import to_text
 
 EXIT_NONE = 2
+# Intervals that hold the price less often are not printed, so that a line stays short.
+_LEAST_PRINTED = 80
 
 
 async def forecast_once(settings: PredictorSettings) -> int:
@@ -40,8 +42,12 @@ def _lines(forecast: Forecast) -> Iterator[str]:
     made_at = to_text(forecast.made_at)
     yield f"{forecast.symbol} at {made_at}: {forecast.base_price} (model {forecast.model_version})\n"
     for row in forecast.rows:
-        narrow, wide = f"{row.lower_80} to {row.upper_80}", f"{row.lower_95} to {row.upper_95}"
-        yield f"  in {row.horizon_minutes:>4} min  {row.point}  80 %: {narrow}  95 %: {wide}\n"
+        intervals = [
+            f"  {level} %: {lower} to {upper}"
+            for level, (lower, upper) in row.intervals.items()
+            if level >= _LEAST_PRINTED
+        ]
+        yield f"  in {row.horizon_minutes:>4} min  {row.point}{''.join(intervals)}\n"
 
 
 def _why_no_model(symbol: str, champions: Champions) -> str:

@@ -8,10 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from predictor.evaluation import Evaluation, Outcomes
+from shared.levels import LEVELS
 from shared.rolling import Floats
 
-# The quantiles that a forecast states: the bounds of its 95, 80 and 50 % intervals, and its point.
-QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+# The quantiles that a forecast states, increasing: the bounds of its intervals, with its point in the middle.
+QUANTILES = (
+    *((100 - level) / 200 for level in reversed(LEVELS)),
+    0.5,
+    *((100 + level) / 200 for level in LEVELS),
+)
 _BINS = 12
 _BASIS_POINT = 1e4
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.inputs import Minutes
-from predictor.intervals import LEVELS
 from shared.instant import DAY_MS, MINUTE_MS
+from shared.levels import LEVELS
 from shared.rolling import Floats, Integers, rolling_sum
 
 _WINDOWS = (15, 60, 360, 1440)

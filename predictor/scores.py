@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from predictor.intervals import LEVELS
+from shared.levels import LEVELS
 from shared.rolling import Floats
 
 Flags = npt.NDArray[np.bool_]

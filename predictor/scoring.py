@@ -73,38 +73,49 @@ async def score_due(connection: Connection, symbol: str) -> int:
         written AS (
             INSERT INTO forecast_scores AS score (
                 symbol, made_at, horizon_minutes, target_time, actual_price, realised_variance, absolute_error,
-                naive_absolute_error, covered_50, covered_80, covered_95, winkler_50, winkler_80, winkler_95, pinball,
-                qlike
+                naive_absolute_error, levels, covered, winkler, pinball, qlike
             )
             SELECT symbol, made_at, horizon_minutes, target_time, actual_price, realised_variance,
                    abs(actual_price - point),
                    abs(actual_price - base_price),
-                   actual_price BETWEEN lower_50 AND upper_50,
-                   actual_price BETWEEN lower_80 AND upper_80,
-                   actual_price BETWEEN lower_95 AND upper_95,
-                   -- Gneiting and Raftery (2007): the width, and 2 / alpha times what the price lies outside.
-                   upper_50 - lower_50 + 4 * greatest(lower_50 - actual_price, actual_price - upper_50, 0),
-                   upper_80 - lower_80 + 10 * greatest(lower_80 - actual_price, actual_price - upper_80, 0),
-                   upper_95 - lower_95 + 40 * greatest(lower_95 - actual_price, actual_price - upper_95, 0),
-                   (
-                       SELECT avg(greatest(share * (actual_price - quantile), (share - 1) * (actual_price - quantile)))
-                       FROM (
-                           VALUES (0.025, lower_95), (0.1, lower_80), (0.25, lower_50), (0.5, point),
-                                  (0.75, upper_50), (0.9, upper_80), (0.975, upper_95)
-                       ) AS quantiles (share, quantile)
-                   ),
+                   levels, covered, winkler, pinball,
                    -- Patton (2011): x - ln x - 1 of the realised variance over the forecast one.
                    CASE
                        WHEN realised_variance > 0
                        THEN realised_variance / volatility ^ 2 - ln(realised_variance / volatility ^ 2) - 1
                    END
             FROM outcome
+            CROSS JOIN LATERAL (
+                SELECT array_agg(actual_price BETWEEN lower_bound AND upper_bound ORDER BY position) AS covered,
+                       -- Gneiting and Raftery (2007): the width, and 2 / alpha times what the price lies outside.
+                       array_agg(
+                           upper_bound - lower_bound
+                           + greatest(lower_bound - actual_price, actual_price - upper_bound, 0) / share_below
+                           ORDER BY position
+                       )::float8[] AS winkler
+                FROM unnest(levels, lower_bounds, upper_bounds)
+                    WITH ORDINALITY AS bounds (level, lower_bound, upper_bound, position)
+                -- What half of alpha is, and what is to lie below the lower bound and above the upper one.
+                CROSS JOIN LATERAL (SELECT trim_scale((100 - level) / 200.0)) AS beyond (share_below)
+            ) AS of_intervals
+            CROSS JOIN LATERAL (
+                SELECT avg(greatest(share * (actual_price - quantile), (share - 1) * (actual_price - quantile)))
+                           AS pinball
+                FROM (
+                    SELECT 0.5, point
+                    UNION ALL
+                    SELECT trim_scale((100 - level) / 200.0), lower_bound
+                    FROM unnest(levels, lower_bounds) AS bounds (level, lower_bound)
+                    UNION ALL
+                    SELECT trim_scale((100 + level) / 200.0), upper_bound
+                    FROM unnest(levels, upper_bounds) AS bounds (level, upper_bound)
+                ) AS quantiles (share, quantile)
+            ) AS of_quantiles
             ORDER BY made_at, horizon_minutes
             ON CONFLICT (symbol, made_at, horizon_minutes) DO UPDATE
             SET actual_price = excluded.actual_price, realised_variance = excluded.realised_variance,
                 absolute_error = excluded.absolute_error, naive_absolute_error = excluded.naive_absolute_error,
-                covered_50 = excluded.covered_50, covered_80 = excluded.covered_80, covered_95 = excluded.covered_95,
-                winkler_50 = excluded.winkler_50, winkler_80 = excluded.winkler_80, winkler_95 = excluded.winkler_95,
+                levels = excluded.levels, covered = excluded.covered, winkler = excluded.winkler,
                 pinball = excluded.pinball, qlike = excluded.qlike, rescored_at = now()
             WHERE (score.actual_price, score.realised_variance)
                IS DISTINCT FROM (excluded.actual_price, excluded.realised_variance)

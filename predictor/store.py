@@ -21,12 +21,8 @@ class ForecastRow(NamedTuple):
 
     horizon_minutes: int
     point: Decimal
-    lower_50: Decimal
-    upper_50: Decimal
-    lower_80: Decimal
-    upper_80: Decimal
-    lower_95: Decimal
-    upper_95: Decimal
+    intervals: Mapping[int, tuple[Decimal, Decimal]]
+    """The lower and upper bound by level, the levels increasing."""
     volatility: float
     probability_up: float
 
@@ -59,23 +55,31 @@ class Training(NamedTuple):
 
 async def insert_forecast(connection: Connection, forecast: Forecast) -> list[int]:
     """Write the horizons whose target is still ahead, and that they are to be scored; returns those that were new."""
-    columns = list(zip(*forecast.rows, strict=True))
+    bounds = [
+        (row.horizon_minutes, level, lower, upper)
+        for row in forecast.rows
+        for level, (lower, upper) in row.intervals.items()
+    ]
     rows = await connection.fetch(
         """
         WITH written AS (
             INSERT INTO forecasts (
-                symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, lower_50, upper_50,
-                lower_80, upper_80, lower_95, upper_95, volatility, probability_up, model_version
+                symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, levels, lower_bounds,
+                upper_bounds, volatility, probability_up, model_version
             )
-            SELECT $1, $2, horizon_minutes, target_time, $2::timestamptz + $3::interval, $4, point, lower_50, upper_50,
-                   lower_80, upper_80, lower_95, upper_95, volatility, probability_up, $5
-            FROM unnest(
-                $7::integer[], $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::numeric[],
-                $13::numeric[], $14::numeric[], $15::float8[], $16::float8[]
-            ) AS row (
-                horizon_minutes, point, lower_50, upper_50, lower_80, upper_80, lower_95, upper_95, volatility,
-                probability_up
-            )
+            SELECT $1, $2, horizon_minutes, target_time, $2::timestamptz + $3::interval, $4, point, levels,
+                   lower_bounds, upper_bounds, volatility, probability_up, $5
+            FROM unnest($7::integer[], $8::numeric[], $9::float8[], $10::float8[])
+                AS row (horizon_minutes, point, volatility, probability_up)
+            JOIN (
+                SELECT horizon_minutes,
+                       array_agg(level ORDER BY level) AS levels,
+                       array_agg(lower_bound ORDER BY level) AS lower_bounds,
+                       array_agg(upper_bound ORDER BY level) AS upper_bounds
+                FROM unnest($11::integer[], $12::smallint[], $13::numeric[], $14::numeric[])
+                    AS bounds (horizon_minutes, level, lower_bound, upper_bound)
+                GROUP BY horizon_minutes
+            ) AS intervals USING (horizon_minutes)
             CROSS JOIN LATERAL (SELECT $2::timestamptz + make_interval(mins => horizon_minutes)) AS target (target_time)
             WHERE target_time > exchange_now() + $6::interval
             ON CONFLICT (symbol, made_at, horizon_minutes) DO NOTHING
@@ -92,7 +96,11 @@ async def insert_forecast(connection: Connection, forecast: Forecast) -> list[in
         forecast.base_price,
         forecast.model_version,
         _LEAST_LEAD,
-        *columns,
+        [row.horizon_minutes for row in forecast.rows],
+        [row.point for row in forecast.rows],
+        [row.volatility for row in forecast.rows],
+        [row.probability_up for row in forecast.rows],
+        *zip(*bounds, strict=True),
     )
     return sorted(row["horizon_minutes"] for row in rows)
 
@@ -109,8 +117,8 @@ async def select_forecast(connection: Connection, symbol: str, made_at: datetime
     """Read what was forecast at a minute's close."""
     rows = await connection.fetch(
         """
-        SELECT base_price, model_version, horizon_minutes, point, lower_50, upper_50, lower_80, upper_80, lower_95,
-               upper_95, volatility, probability_up
+        SELECT base_price, model_version, horizon_minutes, point, levels, lower_bounds, upper_bounds, volatility,
+               probability_up
         FROM forecasts
         WHERE symbol = $1
           AND made_at = $2
@@ -122,7 +130,24 @@ async def select_forecast(connection: Connection, symbol: str, made_at: datetime
     if not rows:
         return None
     base_price, model_version = rows[0]["base_price"], rows[0]["model_version"]
-    return Forecast(symbol, made_at, base_price, model_version, [ForecastRow(*tuple(row)[2:]) for row in rows])
+    return Forecast(
+        symbol,
+        made_at,
+        base_price,
+        model_version,
+        [
+            ForecastRow(
+                horizon_minutes=row["horizon_minutes"],
+                point=row["point"],
+                intervals=dict(
+                    zip(row["levels"], zip(row["lower_bounds"], row["upper_bounds"], strict=True), strict=True)
+                ),
+                volatility=row["volatility"],
+                probability_up=row["probability_up"],
+            )
+            for row in rows
+        ],
+    )
 
 
 @dataclass(frozen=True)

@@ -141,8 +141,8 @@ async def assert_sound(owner: Connection) -> None:
         LEFT JOIN ticks
           ON ticks.symbol = forecasts.symbol AND ticks.minute = forecasts.made_at - interval '1 minute'
         WHERE ticks.close IS DISTINCT FROM forecasts.base_price
-           OR NOT point BETWEEN lower_50 AND upper_50
-           OR upper_95 - lower_95 > 0.2 * base_price
+           OR NOT point BETWEEN lower_bounds[1] AND upper_bounds[1]
+           OR upper_bounds[3] - lower_bounds[3] > 0.2 * base_price
         """
     )
     assert unsound == []

@@ -12,6 +12,7 @@ from predictor.status import Heartbeat, Status, upsert_status
 from predictor.store import Decision, Forecast, ForecastRow, insert_forecast, upsert_model
 from shared.database.driver import Connection
 from shared.instant import MINUTE
+from shared.levels import LEVELS
 from tests.collecting import connected
 from tests.integration.api_server import START, SYMBOL, Tick, beat
 from tests.postgres import Database
@@ -53,12 +54,10 @@ class Scribe:
             ForecastRow(
                 horizon_minutes=minutes,
                 point=point or tick.close,
-                lower_50=tick.close - 10 * minutes,
-                upper_50=tick.close + 10 * minutes,
-                lower_80=tick.close - 20 * minutes,
-                upper_80=tick.close + 20 * minutes,
-                lower_95=tick.close - 30 * minutes,
-                upper_95=tick.close + 30 * minutes,
+                intervals={
+                    level: (tick.close - 10 * step * minutes, tick.close + 10 * step * minutes)
+                    for step, level in enumerate(LEVELS, 1)
+                },
                 volatility=0.0005 * minutes**0.5,
                 probability_up=0.5,
             )

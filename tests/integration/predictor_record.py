@@ -10,6 +10,7 @@ from predictor.store import Forecast, ForecastRow
 from shared.database.driver import Connection
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE
+from shared.levels import LEVELS
 
 SYMBOL = "BTCUSDT"
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -83,12 +84,7 @@ def forecast(
         ForecastRow(
             minutes,
             price,
-            price - 10,
-            price + 10,
-            price - 20,
-            price + 20,
-            price - 30,
-            price + 30,
+            {level: (price - 10 * step, price + 10 * step) for step, level in enumerate(LEVELS, 1)},
             0.001 * math.sqrt(minutes),
             0.5,
         )

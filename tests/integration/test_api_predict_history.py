@@ -138,7 +138,9 @@ async def test_a_forecast_comes_with_its_outcome(own_client: httpx.AsyncClient, 
         "absolute_error": abs(actual - close),
         "naive_absolute_error": abs(actual - close),
         "covered": {level: abs(actual - close) <= reach for level, reach in (("50", 50), ("80", 100), ("95", 150))},
-        "winkler": {level: Decimal(repr(stored[f"winkler_{level}"])) for level in ("50", "80", "95")},
+        "winkler": {
+            level: Decimal(repr(value)) for level, value in zip(("50", "80", "95"), stored["winkler"], strict=True)
+        },
         "pinball": Decimal(repr(stored["pinball"])),
         "realised_volatility": Decimal(repr(stored["realised_variance"] ** 0.5)),
         "qlike": Decimal(repr(stored["qlike"])),

@@ -10,6 +10,7 @@ import pytest
 
 from predictor.store import Outcome, insert_training
 from shared.instant import DAY, MINUTE
+from shared.levels import LEVELS
 from tests.integration.api_forecasts import HORIZONS, Scribe, writing
 from tests.integration.api_server import START, SYMBOL, make_ticks, serving, store, text
 from tests.postgres import Database
@@ -59,9 +60,9 @@ async def write(scribe: Scribe, scores: list[Scored]) -> None:
         """
         INSERT INTO forecast_scores (
             symbol, made_at, horizon_minutes, target_time, actual_price, realised_variance, absolute_error,
-            naive_absolute_error, covered_50, covered_80, covered_95, winkler_50, winkler_80, winkler_95, pinball, qlike
+            naive_absolute_error, levels, covered, winkler, pinball, qlike
         )
-        VALUES ($1, $2, $3, $4, 50000, 1e-6, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        VALUES ($1, $2, $3, $4, 50000, 1e-6, $5, $6, $7, $8, $9, $10, $11)
         """,
         [
             (
@@ -71,8 +72,9 @@ async def write(scribe: Scribe, scores: list[Scored]) -> None:
                 score.target,
                 score.error,
                 score.naive_error,
-                *score.covered,
-                *score.winkler,
+                LEVELS,
+                score.covered,
+                score.winkler,
                 score.pinball,
                 score.qlike,
             )

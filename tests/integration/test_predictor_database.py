@@ -13,12 +13,12 @@ from tests.postgres import Database
 
 FORECAST = """
     INSERT INTO forecasts (
-        symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, lower_50, upper_50, lower_80,
-        upper_80, lower_95, upper_95, volatility, probability_up, model_version
+        symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, levels, lower_bounds,
+        upper_bounds, volatility, probability_up, model_version
     )
     VALUES (
         'BTCUSDT', $1, 5, $1::timestamptz + interval '5 minutes', $1::timestamptz + interval '90 seconds', 100, 100,
-        99, 101, 98, 102, 97, 103, 0.01, 0.5, 1
+        '{50,80,95}', '{99,98,97}', '{101,102,103}', 0.01, 0.5, 1
     )
 """
 PREDICTOR_MAY_NOT = (
@@ -98,11 +98,29 @@ async def test_forecast_after_its_target_is_refused(database: Database, late_sec
         ("target_time", "target_time + interval '1 minute'"),
         ("horizon_minutes", "0"),
         ("expires_at", "made_at"),
-        ("lower_50", "97.5"),
-        ("upper_80", "104"),
-        ("upper_95", "'NaN'"),
-        ("upper_95", "'Infinity'"),
-        ("lower_95", "0"),
+        ("lower_bounds", "'{97.5,98,97}'"),
+        ("lower_bounds", "'{99,98,0}'"),
+        ("lower_bounds", "'{102,98,97}'"),
+        ("lower_bounds", "'{99,98}'"),
+        ("lower_bounds", "'{99,98,NULL}'"),
+        ("lower_bounds", "'{99,98,97,96}'"),
+        ("lower_bounds", "'{}'"),
+        ("upper_bounds", "'{101,104,103}'"),
+        ("upper_bounds", "'{101,102,NaN}'"),
+        ("upper_bounds", "'{NaN,NaN,NaN}'"),
+        ("upper_bounds", "'{101,102,Infinity}'"),
+        ("upper_bounds", "'{101,102,1e300}'"),
+        ("upper_bounds", "'{NULL,102,103}'"),
+        ("upper_bounds", "'[0:2]={101,102,103}'"),
+        ("levels", "'{80,50,95}'"),
+        ("levels", "'{50,50,95}'"),
+        ("levels", "'{0,80,95}'"),
+        ("levels", "'{50,80,100}'"),
+        ("levels", "'{50,NULL,95}'"),
+        ("levels", "'{50,80}'"),
+        ("levels", "'{{50,80,95}}'"),
+        ("levels", "'{}', lower_bounds = '{}', upper_bounds = '{}'"),
+        ("levels", "NULL, lower_bounds = NULL, upper_bounds = NULL"),
         ("point", "'NaN'"),
         ("point", "-1"),
         ("base_price", "0"),

@@ -16,6 +16,7 @@ from predictor.scoring import score_due
 from predictor.store import Forecast, adopt_model, insert_forecast
 from shared.database.driver import Connection
 from shared.instant import MINUTE
+from shared.levels import LEVELS
 from tests.collecting import connected
 from tests.integration.predictor_record import (
     NOON,
@@ -75,8 +76,8 @@ def reference(stage: Stage, horizon: int, closes: list[Decimal]) -> dict[str, fl
         "qlike": variance / row.volatility**2 - math.log(variance / row.volatility**2) - 1,
     }
     quantiles = [(0.5, float(row.point))]
-    for level in (50, 80, 95):
-        lower, upper = float(getattr(row, f"lower_{level}")), float(getattr(row, f"upper_{level}"))
+    for level in LEVELS:
+        lower, upper = map(float, row.intervals[level])
         alpha = 1 - level / 100
         miss = max(lower - actual, 0) + max(actual - upper, 0)
         found[f"winkler_{level}"] = upper - lower + 2 / alpha * miss
@@ -89,7 +90,12 @@ def reference(stage: Stage, horizon: int, closes: list[Decimal]) -> dict[str, fl
 def assert_scored(stage: Stage, row: asyncpg.Record, closes: list[Decimal]) -> None:
     """The row is what the formulas say."""
     expected = reference(stage, row["horizon_minutes"], closes)
-    assert {name: float(row[name]) for name in expected} == pytest.approx(expected, rel=1e-9)
+    found = dict(row)
+    levels, covered, winkler = found.pop("levels"), found.pop("covered"), found.pop("winkler")
+    assert levels == list(LEVELS)
+    found |= {f"covered_{level}": value for level, value in zip(levels, covered, strict=True)}
+    found |= {f"winkler_{level}": value for level, value in zip(levels, winkler, strict=True)}
+    assert {name: float(found[name]) for name in expected} == pytest.approx(expected, rel=1e-9)
     assert row["actual_price"] == closes[row["horizon_minutes"]]
     assert row["target_time"] == row["made_at"] + row["horizon_minutes"] * MINUTE
 
@@ -159,7 +165,7 @@ async def test_price_that_did_not_move_has_no_qlike(stage: Stage) -> None:
     assert await stage.score() == 2
     for row in await stage.scores():
         assert (row["realised_variance"], row["qlike"], row["absolute_error"]) == (0, None, 0)
-        assert row["covered_50"]
+        assert row["covered"] == [True] * len(LEVELS)
 
 
 async def test_two_predictors_score_once(stage: Stage) -> None:

@@ -102,9 +102,9 @@ async def test_newest_minute_is_forecast_at_the_start_and_each_one_after_it(stag
     assert [row["horizon_minutes"] for row in rows] == [1, 5]
     for row in rows:
         assert row["base_price"] == row["point"] == HISTORY[-1]
-        assert (row["lower_80"], row["upper_80"]) == (HISTORY[-1] - 20, HISTORY[-1] + 20)
+        assert (row["lower_bounds"][1], row["upper_bounds"][1]) == (HISTORY[-1] - 20, HISTORY[-1] + 20)
         assert row["expires_at"] == NOON + timedelta(seconds=90)
-        assert row["lower_50"].as_tuple().exponent == -2
+        assert row["lower_bounds"][0].as_tuple().exponent == -2
         assert row["model_version"] == 1
     status = await stage.status()
     assert (status["forecasts"], status["reason"], status["made_at"]) == (True, None, NOON + MINUTE)

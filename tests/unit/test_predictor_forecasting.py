@@ -39,4 +39,6 @@ def test_rounding_keeps_intervals_nested(price: float, steps: list[float], decim
         upper.append(upper[-1] * (1 + up))
     intervals = {level: (lower[index], upper[index]) for index, level in enumerate((50, 80, 95), 1)}
     row = round_row(Distribution(5, price, intervals, 0.01, 0.5), decimals)
-    assert 0 < row.lower_95 <= row.lower_80 <= row.lower_50 <= row.point <= row.upper_50 <= row.upper_80 <= row.upper_95
+    outwards = list(row.intervals.values())
+    assert row.point >= outwards[0][0] >= outwards[1][0] >= outwards[2][0] > 0
+    assert row.point <= outwards[0][1] <= outwards[1][1] <= outwards[2][1]

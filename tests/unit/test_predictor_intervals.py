@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from predictor.inputs import Minutes
-from predictor.intervals import LEVELS, Calibration
+from predictor.intervals import Calibration
 from predictor.track import Track
 from shared.instant import MINUTE_MS
+from shared.levels import LEVELS
 from tests.models import walk
 
 HORIZONS = (1, 15)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from predictor.evaluation import Evaluation, Outcomes
-from predictor.intervals import LEVELS
 from predictor.plots import QUANTILES, error_plot, reliability_plot, shares_below, volatility_bins
+from shared.levels import LEVELS
 
 
 def outcomes(count: int, stated_over_real: float = 1.0) -> Outcomes:

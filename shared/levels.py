@@ -1,0 +1,10 @@
+"""The levels of the intervals that a forecast states: the one place that names them.
+
+A further level is one more number here, and no column anywhere: the database keeps the levels of each forecast beside
+its bounds, so that forecasts that were made with other levels stay what they were.
+"""
+
+from typing import Final
+
+LEVELS: Final = (50, 80, 95)
+"""In percent, increasing. Those that the predictor judges models by, 80 and 95, must be among them."""
