@@ -6,5 +6,5 @@ its bounds, so that forecasts that were made with other levels stay what they we
 
 from typing import Final
 
-LEVELS: Final = (50, 80, 95)
+LEVELS: Final[tuple[int, ...]] = (50, 80, 95)
 """In percent, increasing. Those that the predictor judges models by, 80 and 95, must be among them."""
