@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.linear_model import Ridge
 
 from predictor.inputs import Minutes
 from shared.instant import MINUTE_MS
@@ -132,8 +133,8 @@ class _Seen:
         """Ridge regression without a constant on the minutes in [first, last)."""
         part = np.flatnonzero((self.rows >= first) & (self.rows < last) & np.isfinite(self.targets))
         columns, targets = self.columns[part], np.clip(self.targets[part], -_TARGET_BOUND, _TARGET_BOUND)
-        gram = columns.T @ columns + (_RIDGE * len(part) + 1.0) * np.eye(columns.shape[1])
-        return np.asarray(np.linalg.solve(gram, columns.T @ targets))
+        ridge = Ridge(alpha=_RIDGE * len(part) + 1.0, fit_intercept=False, solver="cholesky")
+        return np.asarray(ridge.fit(columns, targets).coef_)
 
 
 def _group(minutes: Minutes, rows: Integers) -> Integers:
