@@ -1,7 +1,7 @@
 """Two ways to fit a log-linear variance: least squares of its logarithm, and the QLIKE loss of the variance itself.
 
-scikit-learn's GammaRegressor minimises the same loss as the QLIKE fit, and does not stand in for it: it refuses a target
-of 0, which a minute without a trade has.
+scikit-learn's GammaRegressor minimises the same loss as the QLIKE fit, and cannot stand in for it: it refuses a
+target of 0, which a minute without a trade has.
 """
 
 import numpy as np
