@@ -1,18 +1,17 @@
--- The whole schema, idempotent. `python -m shared.database migrate` runs it in one transaction under an advisory lock,
--- and nothing else reads it. Every key begins with `symbol`, so that the tables can be spread by it.
--- Roles and their passwords come from migrate; what each role may do stands at the end of this file.
+-- The whole schema, for a new database: `python -m shared.database migrate` runs it there, once. Whoever changes it adds
+-- a file to shared/database/migrations that does the same to databases that exist. Roles and their passwords come from
+-- migrate, and what each role may do from shared/database/rights.sql.
 
-CREATE TABLE IF NOT EXISTS collected_symbols (
+CREATE TABLE collected_symbols (
     symbol      text        PRIMARY KEY,
     position    integer     NOT NULL,   -- the order of COLLECTOR_SYMBOLS; the API's default symbol is the first
     since       timestamptz NOT NULL,   -- the record is meant to be whole from here to the newest closed minute
     until       timestamptz             -- or to here, where collecting it was given up
 );
-ALTER TABLE collected_symbols ADD COLUMN IF NOT EXISTS until timestamptz;
 
 -- One closed minute, keyed by its open. A correction changes the values and corrected_at, never created_at. An amount is
 -- null where the source does not tell it.
-CREATE TABLE IF NOT EXISTS ticks (
+CREATE TABLE ticks (
     symbol              text        NOT NULL,
     minute              timestamptz NOT NULL,
     open                numeric     NOT NULL,
@@ -40,12 +39,14 @@ CREATE TABLE IF NOT EXISTS ticks (
     ),
     CONSTRAINT minute_is_on_the_grid CHECK (date_bin('1 minute', minute, '2000-01-01Z') = minute)
 );
+-- Corrections are few; by them the scores are found that they touch.
+CREATE INDEX ticks_corrected ON ticks (symbol, corrected_at) WHERE corrected_at IS NOT NULL;
 
 -- The ticks of one hour. `minutes` has bit m set where minute m is there; `closes` holds those closes in order, for
 -- statistics: thirty days are read as 720 rows rather than 43,200. They are big-endian floats of 8 bytes, one behind the
 -- other, because they travel like that: a float8[] takes four times as long to be sent. A sum is null where one of its
 -- minutes has none.
-CREATE TABLE IF NOT EXISTS hourly_rollups (
+CREATE TABLE hourly_rollups (
     symbol              text        NOT NULL,
     hour                timestamptz NOT NULL,
     count               smallint    NOT NULL,
@@ -65,7 +66,7 @@ CREATE TABLE IF NOT EXISTS hourly_rollups (
     PRIMARY KEY (symbol, hour)
 );
 
-CREATE TABLE IF NOT EXISTS daily_rollups (
+CREATE TABLE daily_rollups (
     symbol              text        NOT NULL,
     day                 timestamptz NOT NULL,
     count               smallint    NOT NULL,
@@ -86,7 +87,7 @@ CREATE TABLE IF NOT EXISTS daily_rollups (
 -- The gap ledger: runs [start_minute, end_minute) that the exchange was asked for in vain, and when to ask again. A
 -- minute missing from ticks and named here is `source_absent`, unless the rows it came in were refused; every other one
 -- is `not_collected`. So the two cannot disagree.
-CREATE TABLE IF NOT EXISTS absences (
+CREATE TABLE absences (
     symbol          text        NOT NULL,
     start_minute    timestamptz NOT NULL,
     end_minute      timestamptz NOT NULL,
@@ -98,11 +99,10 @@ CREATE TABLE IF NOT EXISTS absences (
     PRIMARY KEY (symbol, start_minute),
     CONSTRAINT run_is_not_empty CHECK (start_minute < end_minute)
 );
-ALTER TABLE absences ADD COLUMN IF NOT EXISTS is_refused boolean NOT NULL DEFAULT false;
 
 -- Who may write: a lease on the database's clock. Each change of holder raises `epoch`, and every write proves its
 -- epoch in its own transaction, so that a leader that was paused and wakes up cannot write.
-CREATE TABLE IF NOT EXISTS leadership (
+CREATE TABLE leadership (
     service     text        PRIMARY KEY,
     holder      text        NOT NULL,
     epoch       bigint      NOT NULL,
@@ -110,7 +110,7 @@ CREATE TABLE IF NOT EXISTS leadership (
 );
 
 -- A process that is alive, and what it has to say.
-CREATE TABLE IF NOT EXISTS heartbeats (
+CREATE TABLE heartbeats (
     service         text        NOT NULL,
     instance        text        NOT NULL,
     started_at      timestamptz NOT NULL,
@@ -119,23 +119,27 @@ CREATE TABLE IF NOT EXISTS heartbeats (
     details         jsonb       NOT NULL DEFAULT '{}',
     PRIMARY KEY (service, instance)
 );
+-- A service speaks for itself alone.
+ALTER TABLE heartbeats ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everyone_reads ON heartbeats FOR SELECT USING (true);
+CREATE POLICY own_row ON heartbeats USING (service = current_user) WITH CHECK (service = current_user);
 
 -- The clock of each exchange that is collected from: what it showed at `told_at`, by the collector that leads.
-CREATE TABLE IF NOT EXISTS exchange_clocks (
+CREATE TABLE exchange_clocks (
     source          text        PRIMARY KEY,
     exchange_time   timestamptz NOT NULL,
     told_at         timestamptz NOT NULL
 );
 
 -- "Come back later" from an exchange (429, 418), kept here so that a restart does not forget it.
-CREATE TABLE IF NOT EXISTS exchange_pauses (
+CREATE TABLE exchange_pauses (
     source      text        PRIMARY KEY,
     until       timestamptz NOT NULL,
     reason      text        NOT NULL
 );
 
 -- A model that a training made and the registry keeps, under the registry's own version, with what the gate decided.
-CREATE TABLE IF NOT EXISTS models (
+CREATE TABLE models (
     symbol              text        NOT NULL,
     version             integer     NOT NULL,
     name                text        NOT NULL,
@@ -154,7 +158,7 @@ CREATE TABLE IF NOT EXISTS models (
 );
 
 -- Every attempt to train, with its end: a failed one says why.
-CREATE TABLE IF NOT EXISTS trainings (
+CREATE TABLE trainings (
     symbol      text        NOT NULL,
     started_at  timestamptz NOT NULL,
     ended_at    timestamptz NOT NULL,
@@ -166,7 +170,7 @@ CREATE TABLE IF NOT EXISTS trainings (
 );
 
 -- Whether these are intervals of increasing levels, each one's within the next one's, and all of them prices.
-CREATE OR REPLACE FUNCTION are_nested_intervals(levels smallint[], lower_bounds numeric[], upper_bounds numeric[])
+CREATE FUNCTION are_nested_intervals(levels smallint[], lower_bounds numeric[], upper_bounds numeric[])
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(
@@ -199,7 +203,7 @@ RETURN coalesce(
 );
 
 -- One forecast of the price at target_time, made at the close of the minute before made_at; never changed.
-CREATE TABLE IF NOT EXISTS forecasts (
+CREATE TABLE forecasts (
     symbol              text        NOT NULL,
     made_at             timestamptz NOT NULL,
     horizon_minutes     integer     NOT NULL,
@@ -228,7 +232,7 @@ CREATE TABLE IF NOT EXISTS forecasts (
 );
 
 -- The forecasts that are not scored yet: due from their target on, and left until every minute of it is there.
-CREATE TABLE IF NOT EXISTS forecasts_due (
+CREATE TABLE forecasts_due (
     symbol              text        NOT NULL,
     target_time         timestamptz NOT NULL,
     made_at             timestamptz NOT NULL,
@@ -238,7 +242,7 @@ CREATE TABLE IF NOT EXISTS forecasts_due (
 
 -- What became of a forecast, with naive's error beside its own. Winkler scores and the pinball loss, a mean over the
 -- median and the bounds of all intervals, are in quote currency. A correction of a minute scores it again.
-CREATE TABLE IF NOT EXISTS forecast_scores (
+CREATE TABLE forecast_scores (
     symbol                  text        NOT NULL,
     made_at                 timestamptz NOT NULL,
     horizon_minutes         integer     NOT NULL,
@@ -262,7 +266,7 @@ CREATE TABLE IF NOT EXISTS forecast_scores (
 );
 
 -- Whether the predictor forecasts a symbol now, and if not, why not.
-CREATE TABLE IF NOT EXISTS predictor_status (
+CREATE TABLE predictor_status (
     symbol              text        PRIMARY KEY,
     checked_at          timestamptz NOT NULL,
     forecasts           boolean     NOT NULL,
@@ -276,7 +280,7 @@ CREATE TABLE IF NOT EXISTS predictor_status (
 
 -- Now, by the clock of the exchange that a symbol is collected from (none: Binance): what decides that a minute is closed
 -- or missing. Before a collector has told it, the database's own clock.
-CREATE OR REPLACE FUNCTION exchange_now(wanted_symbol text DEFAULT NULL) RETURNS timestamptz
+CREATE FUNCTION exchange_now(wanted_symbol text DEFAULT NULL) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 RETURN coalesce(
     (
@@ -290,7 +294,7 @@ RETURN coalesce(
 );
 
 -- Recompute the hours and days that [range_start, range_end) touches. Runs in the transaction that changed the ticks.
-CREATE OR REPLACE FUNCTION refresh_rollups(wanted_symbol text, range_start timestamptz, range_end timestamptz)
+CREATE FUNCTION refresh_rollups(wanted_symbol text, range_start timestamptz, range_end timestamptz)
 RETURNS void
 LANGUAGE sql
 SET timezone = 'UTC'
@@ -371,7 +375,7 @@ BEGIN ATOMIC
 END;
 
 -- A forecast is written before its target or not at all.
-CREATE OR REPLACE FUNCTION refuse_late_forecast() RETURNS trigger
+CREATE FUNCTION refuse_late_forecast() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -382,53 +386,6 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE OR REPLACE TRIGGER forecast_precedes_its_target
+CREATE TRIGGER forecast_precedes_its_target
 BEFORE INSERT ON forecasts
 FOR EACH ROW EXECUTE FUNCTION refuse_late_forecast();
-
--- Made only where they are missing: even a statement that finds them there would wait for every writer.
-DO $$
-BEGIN
-    -- Corrections are few; by them the scores are found that they touch.
-    IF to_regclass('public.ticks_corrected') IS NULL THEN
-        CREATE INDEX ticks_corrected ON public.ticks (symbol, corrected_at) WHERE corrected_at IS NOT NULL;
-    END IF;
-    -- A service speaks for itself alone.
-    IF NOT EXISTS (SELECT FROM pg_policies WHERE schemaname = 'public' AND tablename = 'heartbeats') THEN
-        ALTER TABLE public.heartbeats ENABLE ROW LEVEL SECURITY;
-        CREATE POLICY everyone_reads ON public.heartbeats FOR SELECT USING (true);
-        CREATE POLICY own_row ON public.heartbeats USING (service = current_user) WITH CHECK (service = current_user);
-    END IF;
-END
-$$;
-
--- What each role may do, and no more. Nobody may delete a tick, and no correction can touch its key or created_at.
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
-REVOKE ALL ON FUNCTION exchange_now(text), refresh_rollups(text, timestamptz, timestamptz) FROM PUBLIC;
-REVOKE ALL ON FUNCTION are_nested_intervals(smallint[], numeric[], numeric[]) FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM collector, predictor, api;
-GRANT USAGE ON SCHEMA public TO collector, predictor, api;
-GRANT EXECUTE ON FUNCTION exchange_now(text) TO collector, predictor, api;
-GRANT EXECUTE ON FUNCTION refresh_rollups(text, timestamptz, timestamptz) TO collector;
-GRANT EXECUTE ON FUNCTION are_nested_intervals(smallint[], numeric[], numeric[]) TO predictor;
-
-GRANT SELECT ON collected_symbols, ticks, hourly_rollups, daily_rollups, absences, heartbeats, exchange_clocks
-TO collector, predictor, api;
-
-GRANT INSERT ON ticks TO collector;
-GRANT UPDATE (
-    open, high, low, close, volume, quote_volume, trades, taker_base_volume, taker_quote_volume, source, corrected_at
-) ON ticks TO collector;
-GRANT INSERT, UPDATE ON hourly_rollups, daily_rollups, collected_symbols, exchange_clocks TO collector;
-GRANT INSERT, UPDATE, DELETE ON absences, heartbeats TO collector;
-GRANT SELECT, INSERT, UPDATE ON leadership, exchange_pauses TO collector;
-
-GRANT SELECT ON models, trainings, forecasts, forecast_scores, predictor_status TO predictor, api;
-GRANT INSERT, UPDATE ON models, forecast_scores, predictor_status TO predictor;
-GRANT INSERT ON trainings TO predictor;
-GRANT INSERT (
-    symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, levels, lower_bounds, upper_bounds,
-    volatility, probability_up, model_version
-) ON forecasts TO predictor;
-GRANT SELECT, INSERT, DELETE ON forecasts_due TO predictor;
-GRANT INSERT, UPDATE, DELETE ON heartbeats TO predictor;

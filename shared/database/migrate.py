@@ -1,67 +1,79 @@
-"""Brings a database to the current schema and roles; safe to run again, and by several at once."""
+"""Brings a database to the current schema, roles and rights; safe to run again, and by several at once."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
 
-from shared.database.driver import Connection, connect, translated
+from shared.database.connection import Connection
+from shared.database.database import connect
+from shared.database.failures import reason_of
 from shared.database.password import scram_verifier
-from shared.errors import DatabaseError
+from shared.database.versions import Migration, read_migrations, update_schema
+from shared.errors import DatabaseError, DatabaseUnavailableError
 from shared.logging import get_logger
 
 log = get_logger(__name__)
 
 ROLES = ("collector", "predictor", "api")
-SCHEMA_FILE = Path(__file__).resolve().parents[2] / "init.sql"
 
+_RIGHTS_FILE = Path(__file__).resolve().with_name("rights.sql")
 # Any number that nothing else locks; the lock is held for the transaction.
 _LOCK = 5_217_601_934
 _ATTEMPTS = 5
+# Roles belong to the whole server, and the lock to one database: a migration of another database on the same server can
+# touch the same role in the same instant. And services hold locks on tables while they read and write them.
+_COLLISIONS = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DuplicateObjectError,
+    asyncpg.InternalServerError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
 
 
 async def migrate(owner_url: str, passwords: Mapping[str, str]) -> None:
     """Create or complete the roles and the schema, and set the passwords given by role.
 
-    A role without a password here keeps the one it has. Raises DatabaseError when the server cannot be used.
+    A role without a password here keeps the one it has. Raises DatabaseError when the server cannot be used, or has a
+    schema that does not come from this version's files.
     """
-    schema = SCHEMA_FILE.read_text(encoding="utf-8")
+    migrations = read_migrations()
     async with connect(owner_url, "minutebook-migrate") as connection:
-        with translated(), _owner_wanted():
-            for attempt in range(1, _ATTEMPTS + 1):
-                try:
-                    await _migrate_once(connection, schema, passwords)
-                    break
-                except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.InternalServerError):
-                    # Roles belong to the whole server, and the lock to one database: a migration of another
-                    # database on the same server can touch the same role in the same instant.
-                    if attempt == _ATTEMPTS:
-                        raise
-                    await asyncio.sleep(0.1 * attempt)
-    log.info("database_migrated", roles=ROLES)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await _migrate_once(connection, migrations, passwords)
+                break
+            except (DatabaseError, asyncpg.PostgresError) as error:
+                cause = error.__cause__ or error
+                if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+                    raise DatabaseError(
+                        f"Only the database's owner can migrate it ({reason_of(cause)}); correct MIGRATE_DATABASE_URL."
+                    ) from cause
+                if not isinstance(cause, _COLLISIONS):
+                    raise
+                if attempt == _ATTEMPTS:
+                    raise DatabaseUnavailableError(
+                        f"Other sessions keep the migration from what it changes ({reason_of(cause)}); try again, and"
+                        " see pg_stat_activity for who they are."
+                    ) from cause
+                await asyncio.sleep(0.2 * attempt)
+    log.info("database_migrated", version=len(migrations), roles=ROLES)
 
 
-@contextmanager
-def _owner_wanted() -> Iterator[None]:
-    try:
-        yield
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise DatabaseError(
-            f"Only the database's owner can migrate it ({str(error).splitlines()[0]}); correct MIGRATE_DATABASE_URL."
-        ) from error
-
-
-async def _migrate_once(connection: Connection, schema: str, passwords: Mapping[str, str]) -> None:
+async def _migrate_once(connection: Connection, migrations: Sequence[Migration], passwords: Mapping[str, str]) -> None:
     async with connection.transaction():
-        # The lock's wait is bounded, so that a migration that hangs elsewhere is said and not shared.
+        # Both waits are bounded: for another migration, so that one that hangs is said and not shared, and for the
+        # tables' locks, since everyone who reads or writes a table stands in line behind whoever waits for all of it.
         await connection.execute("SET LOCAL lock_timeout = '60s'")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SET LOCAL lock_timeout = '3s'")
+        await connection.execute("SET LOCAL client_min_messages = warning")
         for role in ROLES:
             await _ensure_role(connection, role, passwords.get(role))
-        await connection.execute("SET LOCAL client_min_messages = warning")
-        await connection.execute(schema)
+        await update_schema(connection, migrations)
+        await connection.execute(_RIGHTS_FILE.read_text(encoding="utf-8"))
         await _ensure_database_rights(connection)
 
 

@@ -7,7 +7,7 @@ CREATE SCHEMA before_interval_levels;
 ALTER TABLE forecasts SET SCHEMA before_interval_levels;
 ALTER TABLE forecast_scores SET SCHEMA before_interval_levels;
 
-CREATE OR REPLACE FUNCTION are_nested_intervals(levels smallint[], lower_bounds numeric[], upper_bounds numeric[])
+CREATE FUNCTION are_nested_intervals(levels smallint[], lower_bounds numeric[], upper_bounds numeric[])
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(
@@ -121,12 +121,3 @@ FROM before_interval_levels.forecast_scores
 ORDER BY symbol, made_at, horizon_minutes;
 
 DROP SCHEMA before_interval_levels CASCADE;
-
-REVOKE ALL ON FUNCTION are_nested_intervals(smallint[], numeric[], numeric[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION are_nested_intervals(smallint[], numeric[], numeric[]) TO predictor;
-GRANT SELECT ON forecasts, forecast_scores TO predictor, api;
-GRANT INSERT, UPDATE ON forecast_scores TO predictor;
-GRANT INSERT (
-    symbol, made_at, horizon_minutes, target_time, expires_at, base_price, point, levels, lower_bounds, upper_bounds,
-    volatility, probability_up, model_version
-) ON forecasts TO predictor;

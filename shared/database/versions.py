@@ -1,0 +1,88 @@
+"""The versions of the schema: `init.sql` makes the newest one, and numbered files bring an older one up to it."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from shared.database.connection import Connection, Record
+from shared.errors import DatabaseError
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+SCHEMA_FILE = Path(__file__).resolve().parents[2] / "init.sql"
+MIGRATIONS_FOLDER = Path(__file__).resolve().parent / "migrations"
+
+
+class Migration(NamedTuple):
+    """One numbered file, such as `0001_sources.sql`; once a database has it, its text never changes."""
+
+    version: int
+    name: str
+    script: str
+
+    @property
+    def checksum(self) -> str:
+        """What a database remembers of the text."""
+        return hashlib.sha256(self.script.encode()).hexdigest()
+
+
+def read_migrations(folder: Path = MIGRATIONS_FOLDER) -> list[Migration]:
+    """Return the numbered files of a folder in their order."""
+    files = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    return [Migration(int(file.name[:4]), file.name, file.read_text(encoding="utf-8")) for file in files]
+
+
+async def update_schema(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Create the schema in a new database, or run the files that an older one lacks; within the caller's transaction.
+
+    A database with tables but without versions is as it was before there were any: version 0. Raises DatabaseError for
+    one that a newer Minutebook made, or whose files were others.
+    """
+    if await connection.fetchval("SELECT to_regclass('public.schema_versions') IS NULL"):
+        is_new = await connection.fetchval("SELECT to_regclass('public.ticks') IS NULL")
+        await connection.execute(
+            """
+            CREATE TABLE public.schema_versions (
+                version     integer     PRIMARY KEY,
+                name        text        NOT NULL,
+                checksum    text        NOT NULL,   -- SHA-256 of the file's text
+                applied_at  timestamptz NOT NULL DEFAULT now()
+            )
+            """
+        )
+        if is_new:
+            await connection.execute(SCHEMA_FILE.read_text(encoding="utf-8"))
+            await _insert_versions(connection, migrations)
+    applied = await connection.fetch("SELECT version, name, checksum FROM public.schema_versions ORDER BY version")
+    _check(applied, migrations)
+    for migration in migrations[len(applied) :]:
+        log.info("schema_migration_started", file=migration.name)
+        await connection.execute(migration.script)
+        await _insert_versions(connection, [migration])
+
+
+def _check(applied: Sequence[Record], migrations: Sequence[Migration]) -> None:
+    newest = migrations[-1].version if migrations else 0
+    if applied and applied[-1]["version"] > newest:
+        raise DatabaseError(
+            f"The database has version {applied[-1]['version']} of the schema and this Minutebook knows {newest};"
+            " run a newer Minutebook."
+        )
+    for row, migration in zip(applied, migrations, strict=False):
+        if (row["version"], row["checksum"]) != (migration.version, migration.checksum):
+            raise DatabaseError(
+                f"The database was migrated with another {row['name']} than shared/database/migrations has;"
+                " restore that file, and put changes into a new one."
+            )
+
+
+async def _insert_versions(connection: Connection, migrations: Sequence[Migration]) -> None:
+    for migration in migrations:
+        await connection.execute(
+            "INSERT INTO public.schema_versions (version, name, checksum) VALUES ($1, $2, $3)",
+            migration.version,
+            migration.name,
+            migration.checksum,
+        )
