@@ -22,11 +22,11 @@ import asyncpg
 from benchmarks.common import SYMBOL, Database, database, memory_mb, process, until_event
 from deploy.local.mlflow import mlflow_address, mlflow_command, mlflow_environment
 from deploy.local.ports import free_port
-from predictor.cache import ModelCache
-from predictor.forecaster import HISTORY_DAYS, Forecaster
-from predictor.model_file import load_model
-from predictor.window import select_bars
-from shared.database.driver import Connection
+from predictor.forecast.forecaster import HISTORY_DAYS, Forecaster
+from predictor.queries.record import select_bars
+from predictor.registry.cache import ModelCache
+from predictor.registry.model_file import load_champion
+from shared.database.connection import Connection, DriverConnection
 from shared.instant import DAY
 
 NEWEST = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
@@ -111,10 +111,10 @@ def kept_forecaster(folder: Path) -> Forecaster:
     kept = ModelCache(folder).load(SYMBOL)
     if kept is None:
         raise RuntimeError("the predictor has kept no champion")
-    return Forecaster(load_model(kept[1]))
+    return Forecaster(load_champion(kept[1]))
 
 
-async def close_minute(connection: Connection) -> datetime:
+async def close_minute(connection: DriverConnection) -> datetime:
     """Let the next minute close and its tick come; returns its end."""
     async with connection.transaction():
         made_at: datetime = await connection.fetchval(_TICK, SYMBOL)
@@ -123,7 +123,9 @@ async def close_minute(connection: Connection) -> datetime:
     return made_at
 
 
-async def measure(connection: Connection, forecaster: Forecaster, minutes: int) -> tuple[list[float], list[float]]:
+async def measure(
+    connection: DriverConnection, forecaster: Forecaster, minutes: int
+) -> tuple[list[float], list[float]]:
     """Return seconds from each tick's commit until its forecasts are there, and those of the bare work on it.
 
     The bare work is to read the record and to forecast from it, in turn with the service, so that both meet the same
@@ -136,12 +138,12 @@ async def measure(connection: Connection, forecaster: Forecaster, minutes: int) 
         await until_forecast(connection, made_at)
         served.append(perf_counter() - began_at)
         began_at = perf_counter()
-        forecaster.forecast(await select_bars(connection, SYMBOL, made_at - HISTORY_DAYS * DAY, made_at))
+        forecaster.forecast(await select_bars(Connection(connection), SYMBOL, made_at - HISTORY_DAYS * DAY, made_at))
         bare.append(perf_counter() - began_at)
     return served, bare
 
 
-async def until_forecast(connection: Connection, made_at: datetime) -> None:
+async def until_forecast(connection: DriverConnection, made_at: datetime) -> None:
     """Wait until that minute has its forecasts."""
     async with asyncio.timeout(READY_SECONDS):
         while not await connection.fetchval(
@@ -187,7 +189,7 @@ async def drain(source: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def connected(database_: Database) -> AsyncIterator[Connection]:
+async def connected(database_: Database) -> AsyncIterator[DriverConnection]:
     """A connection as the owner."""
     connection = await asyncpg.connect(database_.owner_url)
     try:

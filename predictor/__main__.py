@@ -28,7 +28,7 @@ def make_parser(*, with_backtest: bool) -> Parser:
     commands.add_parser("score", help="score what came due, and again what was corrected")
     backtest = commands.add_parser(_BACKTEST, help="walk forward over files of minutes, without any server")
     if with_backtest:
-        from predictor.backtest import add_arguments  # noqa: PLC0415
+        from predictor.commands.backtest import add_arguments  # noqa: PLC0415
 
         add_arguments(backtest)
     return parser
@@ -45,26 +45,26 @@ async def main(arguments: list[str]) -> int:
     # Each command loads what it needs: importing scikit-learn and MLflow takes seconds.
     match options.command:
         case "run":
-            from predictor.service import run_service  # noqa: PLC0415
+            from predictor.service.service import run_service  # noqa: PLC0415
 
             await run_service(settings)
             return EXIT_OK
         case "train":
-            from predictor.train_command import run_train  # noqa: PLC0415
+            from predictor.commands.train import run_train  # noqa: PLC0415
 
             return await run_train(settings, options.symbol_index)
         case "forecast":
-            from predictor.once import forecast_once  # noqa: PLC0415
+            from predictor.commands.forecast import run_forecast  # noqa: PLC0415
 
-            return await forecast_once(settings)
+            return await run_forecast(settings)
         case _:
-            from predictor.scoring import score_once  # noqa: PLC0415
+            from predictor.commands.score import run_score  # noqa: PLC0415
 
-            return await score_once(settings)
+            return await run_score(settings)
 
 
 def _backtest(options: Namespace) -> int:
-    from predictor.backtest import run_backtest  # noqa: PLC0415
+    from predictor.commands.backtest import run_backtest  # noqa: PLC0415
 
     # Nothing is awaited in it that a cancellation could end.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from predictor.registry_address import DEFAULT_SCHEMA
+from predictor.registry.address import DEFAULT_SCHEMA
 from predictor.schedule import Schedule
 from shared.errors import SettingsError
 from shared.settings import CommaList, PostgresUrl, Settings, split_list

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from predictor.__main__ import make_parser
-from predictor.backtest import run_backtest
+from predictor.commands.backtest import run_backtest
 from shared.bars import Bars
 from shared.errors import MinutebookError
 from tests.models import walk

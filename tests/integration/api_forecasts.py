@@ -1,5 +1,6 @@
 """Forecasts for the API's tests, written as the predictor writes them: before their targets, by its own role."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -7,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from predictor.model_info import ModelInfo
-from predictor.scoring import score_due
-from predictor.status import Heartbeat, Status, upsert_status
-from predictor.store import Decision, Forecast, ForecastRow, insert_forecast, upsert_model
-from shared.database.driver import Connection
-from shared.instant import MINUTE
+from predictor.queries.forecasts import Forecast, ForecastRow, insert_forecast
+from predictor.queries.models import Promotion, upsert_model
+from predictor.queries.scores import upsert_scores
+from predictor.queries.status import SymbolStatus, upsert_heartbeat, upsert_status
+from shared.database.connection import Connection, DriverConnection
+from shared.instant import MINUTE, utc_now
 from shared.levels import LEVELS
 from tests.collecting import connected
 from tests.integration.api_server import START, SYMBOL, Tick, beat
@@ -37,8 +39,8 @@ DECISION = "The challenger replaces the champion: its mean score is 0.98 of the 
 class Scribe:
     """Writes as the predictor, and sets the exchange's clock as the owner."""
 
-    owner: Connection
-    predictor: Connection
+    owner: DriverConnection
+    predictor: DriverConnection
 
     async def set_time(self, instant: datetime) -> None:
         """Let the exchange's clock show `instant`, and run on."""
@@ -64,7 +66,7 @@ class Scribe:
             for minutes in horizons
         ]
         forecast = Forecast(symbol, made_at, tick.close, MODEL.version, rows)
-        assert await insert_forecast(self.predictor, forecast) == list(horizons)
+        assert await insert_forecast(Connection(self.predictor), forecast) == list(horizons)
         return forecast
 
     async def forecast_all(self, ticks: Iterable[Tick], horizons: Sequence[int] = HORIZONS) -> None:
@@ -75,14 +77,15 @@ class Scribe:
     async def score(self) -> int:
         """Score what came due by the exchange's clock."""
         async with self.predictor.transaction():
-            return await score_due(self.predictor, SYMBOL)
+            return await upsert_scores(Connection(self.predictor), SYMBOL)
 
     async def tell(
         self, reason: str | None, *, registry_reason: str | None = None, symbol: str = SYMBOL, silent_for: int = 0
     ) -> None:
         """Say, so many seconds ago, that the symbol is forecast, or why not."""
         await upsert_status(
-            self.predictor, Status(symbol, reason, None, MODEL.version, registry_reason, START + timedelta(days=1))
+            Connection(self.predictor),
+            SymbolStatus(symbol, reason, None, MODEL.version, registry_reason, START + timedelta(days=1)),
         )
         await self.owner.execute(
             "UPDATE predictor_status SET checked_at = checked_at - $2 * interval '1 second' WHERE symbol = $1",
@@ -92,11 +95,11 @@ class Scribe:
 
     async def live(self, *symbols: str, silent_for: int = 0) -> None:
         """Give a predictor's sign of life, so many seconds ago, that names its symbols."""
-        heartbeat = Heartbeat()
-        await heartbeat.beat(self.predictor, {"symbols": symbols})
+        instance = f"test-{secrets.token_hex(3)}"
+        await upsert_heartbeat(Connection(self.predictor), instance, utc_now(), {"symbols": symbols})
         await self.owner.execute(
             "UPDATE heartbeats SET beat_at = beat_at - $2 * interval '1 second' WHERE instance = $1",
-            heartbeat.instance,
+            instance,
             silent_for,
         )
 
@@ -106,6 +109,6 @@ async def writing(database: Database, symbols: Sequence[str] = (SYMBOL,)) -> Asy
     """Write forecasts into that database, which gets a model of each symbol."""
     async with connected(database.owner_url) as owner, connected(database.predictor_url) as predictor:
         for symbol in symbols:
-            decision = Decision(was_promoted=True, reason=DECISION, metrics={})
-            await upsert_model(predictor, replace(MODEL, symbol=symbol), decision)
+            promotion = Promotion(was_promoted=True, reason=DECISION, metrics={})
+            await upsert_model(Connection(predictor), replace(MODEL, symbol=symbol), promotion)
         yield Scribe(owner, predictor)

@@ -19,11 +19,13 @@ _HORIZON = 15
 async def main(owner_url: str, predictor_url: str, api_url: str) -> None:
     """Train, forecast, store, score and serve; print what was stored and answered, and how the training did."""
     shared.levels.LEVELS = LEVELS  # type: ignore[misc] # as if the file said so
-    from predictor.forecaster import Forecaster  # noqa: PLC0415
-    from predictor.forecasting import round_row  # noqa: PLC0415
-    from predictor.scoring import score_due  # noqa: PLC0415
-    from predictor.store import Forecast, adopt_model, insert_forecast  # noqa: PLC0415
-    from predictor.training import train  # noqa: PLC0415
+    from predictor.forecast.forecaster import Forecaster  # noqa: PLC0415
+    from predictor.forecast.training import train  # noqa: PLC0415
+    from predictor.queries.forecasts import Forecast, insert_forecast  # noqa: PLC0415
+    from predictor.queries.models import adopt_model  # noqa: PLC0415
+    from predictor.queries.scores import upsert_scores  # noqa: PLC0415
+    from predictor.service.forecasting import round_row  # noqa: PLC0415
+    from shared.database.database import connect  # noqa: PLC0415
     from shared.instant import MINUTE, from_milliseconds  # noqa: PLC0415
     from tests.collecting import connected  # noqa: PLC0415
     from tests.integration.api_server import Tick, add_ticks, serving, store  # noqa: PLC0415
@@ -33,7 +35,7 @@ async def main(owner_url: str, predictor_url: str, api_url: str) -> None:
     bars = walk(8)
     known = len(bars) - _HORIZON
     training = train(bars.part(0, known), (_HORIZON,), None)
-    distributions = Forecaster(training.model).forecast(bars.part(0, known))
+    distributions = Forecaster(training.challenger).forecast(bars.part(0, known))
     made_at = from_milliseconds(int(bars.open_time[known]))
     price = Decimal(str(bars.close[known - 1]))
     ticks = []
@@ -41,7 +43,7 @@ async def main(owner_url: str, predictor_url: str, api_url: str) -> None:
         close = Decimal(str(bars.close[index]))
         minute = from_milliseconds(int(bars.open_time[index]))
         ticks.append(Tick(minute, close, close, close, close, Decimal(1), close, 1))
-    async with connected(owner_url) as owner, connected(predictor_url) as predictor:
+    async with connected(owner_url) as owner, connect(predictor_url, "four levels") as predictor:
         await store(owner_url, ticks[:-_HORIZON])
         await adopt_model(predictor, model_info(symbol=SYMBOL))
         await set_exchange_time(owner, made_at + timedelta(seconds=2))
@@ -55,7 +57,7 @@ async def main(owner_url: str, predictor_url: str, api_url: str) -> None:
         await add_ticks(owner, ticks[-_HORIZON:])
         await set_exchange_time(owner, made_at + (_HORIZON + 1) * MINUTE)
         async with predictor.transaction():
-            await score_due(predictor, SYMBOL)
+            await upsert_scores(predictor, SYMBOL)
         stored = await owner.fetch(
             """
             SELECT forecasts.levels, lower_bounds::float8[], upper_bounds::float8[], covered, winkler

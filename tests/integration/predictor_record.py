@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from predictor.model_info import ModelInfo
-from predictor.store import Forecast, ForecastRow
+from predictor.queries.forecasts import Forecast, ForecastRow
 from shared.database.driver import Connection
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE

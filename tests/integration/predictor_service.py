@@ -8,11 +8,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from predictor.champion import Champions
-from predictor.database import open_database
-from predictor.forecaster import Distribution
+from predictor.forecast.forecaster import Distribution
 from predictor.model_info import ModelInfo
-from predictor.service import Service
+from predictor.queries.database import open_predictor_database
+from predictor.registry.cache import ModelCache
+from predictor.registry.champions import Champions
+from predictor.service.service import Service
 from predictor.settings import PredictorSettings
 from shared.bars import Bars
 from shared.errors import InputsMissingError, ModelUnusableError, RegistryUnavailableError
@@ -92,12 +93,21 @@ def predictor_settings(database_url: str, folder: Path, **values: object) -> Pre
     return PredictorSettings.load(**(defaults | values))
 
 
+def make_champions(settings: PredictorSettings, registry: StandInRegistry) -> Champions:
+    """What serves, with that registry's models."""
+    cache = ModelCache(settings.cache)
+    return Champions(settings.symbols, settings.horizons, cache, registry, SteadyForecaster)
+
+
 @asynccontextmanager
 async def predicting(settings: PredictorSettings, registry: StandInRegistry) -> AsyncIterator[Champions]:
     """Run a predictor as long as the block runs; what it raises is raised."""
     stop = asyncio.Event()
-    champions = Champions(settings, registry, SteadyForecaster)
-    async with open_database(settings.database_url.get_secret_value()) as database, asyncio.TaskGroup() as tasks:
+    champions = make_champions(settings, registry)
+    async with (
+        open_predictor_database(settings.database_url.get_secret_value()) as database,
+        asyncio.TaskGroup() as tasks,
+    ):
         tasks.create_task(Service(settings, database, champions, stop).run())
         try:
             yield champions

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from predictor.store import Outcome, insert_training
+from predictor.queries.trainings import TrainingOutcome, insert_training
+from shared.database.connection import Connection
 from shared.instant import DAY, MINUTE
 from shared.levels import LEVELS
 from tests.integration.api_forecasts import HORIZONS, Scribe, writing
@@ -214,9 +215,12 @@ async def test_a_month_is_summed_up_once_while_nothing_comes(database: Database,
 
 async def test_the_last_trainings_are_told(database: Database, scribe: Scribe) -> None:
     """The newest first, with what the gate decided, or why there is no model."""
-    outcomes = [Outcome("promoted", "It is the first model.", 1), Outcome("failed", "The registry is away.")]
+    outcomes = [
+        TrainingOutcome("promoted", "It is the first model.", 1),
+        TrainingOutcome("failed", "The registry is away."),
+    ]
     for day in range(11):
-        await insert_training(scribe.predictor, SYMBOL, START + day * DAY, outcomes[day % 2])
+        await insert_training(Connection(scribe.predictor), SYMBOL, START + day * DAY, outcomes[day % 2])
     trainings = (await read(database))["trainings"]
     assert [training["started_at"] for training in trainings] == [text(START + day * DAY) for day in range(10, 0, -1)]
     assert {name: trainings[1][name] for name in ("outcome", "reason", "version")} == {

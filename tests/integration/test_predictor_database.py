@@ -6,7 +6,9 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
-from predictor.store import Decision, adopt_model, insert_forecast, select_forecast, upsert_model
+from predictor.queries.forecasts import insert_forecast, select_forecast
+from predictor.queries.models import Promotion, adopt_model, upsert_model
+from shared.database.connection import Connection
 from tests.collecting import connected
 from tests.integration.predictor_record import NOON, SYMBOL, forecast, model_info, set_exchange_time
 from tests.postgres import Database
@@ -82,7 +84,7 @@ async def test_collector_has_nothing_to_do_with_forecasts(database: Database) ->
 async def test_forecast_after_its_target_is_refused(database: Database, late_seconds: int, is_refused: bool) -> None:
     """By the exchange's clock, and for the owner too."""
     async with connected(database.owner_url) as owner:
-        await adopt_model(owner, model_info())
+        await adopt_model(Connection(owner), model_info())
         await set_exchange_time(owner, NOON + timedelta(minutes=5, seconds=-late_seconds))
         if is_refused:
             with pytest.raises(asyncpg.CheckViolationError, match="after its target"):
@@ -135,7 +137,7 @@ async def test_forecast_after_its_target_is_refused(database: Database, late_sec
 async def test_malformed_forecast_is_refused(database: Database, column: str, value: str) -> None:
     """A forecast that could not be scored or served, or of a model that nobody knows."""
     async with connected(database.owner_url) as owner:
-        await adopt_model(owner, model_info())
+        await adopt_model(Connection(owner), model_info())
         await set_exchange_time(owner, NOON)
         await owner.execute(FORECAST, NOON)
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
@@ -146,10 +148,10 @@ async def test_two_predictors_write_a_forecast_once(database: Database) -> None:
     """The first one's stays, whatever the second has to say; and it is due to be scored once."""
     async with connected(database.owner_url) as owner, connected(database.predictor_url) as connection:
         await set_exchange_time(owner, NOON)
-        await adopt_model(connection, model_info())
-        assert await insert_forecast(connection, forecast(NOON, (1, 5))) == [1, 5]
-        assert await insert_forecast(connection, forecast(NOON, (1, 5, 15), "70000.00")) == [15]
-        stored = await select_forecast(connection, SYMBOL, NOON)
+        await adopt_model(Connection(connection), model_info())
+        assert await insert_forecast(Connection(connection), forecast(NOON, (1, 5))) == [1, 5]
+        assert await insert_forecast(Connection(connection), forecast(NOON, (1, 5, 15), "70000.00")) == [15]
+        stored = await select_forecast(Connection(connection), SYMBOL, NOON)
         assert stored is not None
         assert [row.point for row in stored.rows] == [Decimal(60_000), Decimal(60_000), Decimal(70_000)]
         assert await connection.fetchval("SELECT count(*) FROM forecasts_due") == 3
@@ -159,20 +161,20 @@ async def test_horizon_whose_target_is_all_but_there_is_left_out(database: Datab
     """The others are written; nothing is an error."""
     async with connected(database.owner_url) as owner, connected(database.predictor_url) as connection:
         await set_exchange_time(owner, NOON + timedelta(seconds=59.5))
-        await adopt_model(connection, model_info())
-        assert await insert_forecast(connection, forecast(NOON, (1, 5))) == [5]
+        await adopt_model(Connection(connection), model_info())
+        assert await insert_forecast(Connection(connection), forecast(NOON, (1, 5))) == [5]
 
 
 async def test_training_s_word_on_a_model_stands_whoever_comes_first(database: Database) -> None:
     """The service may see the alias move before the training has written its row."""
-    decision = Decision(was_promoted=True, reason="better by 3 %", metrics={"qlike.h60": 0.9})
+    promotion = Promotion(was_promoted=True, reason="better by 3 %", metrics={"qlike.h60": 0.9})
     async with connected(database.predictor_url) as connection:
         for adopts_first in (True, False):
             info = model_info(version=1 + adopts_first)
             if adopts_first:
-                await adopt_model(connection, info)
-            await upsert_model(connection, info, decision)
-            await adopt_model(connection, info)
+                await adopt_model(Connection(connection), info)
+            await upsert_model(Connection(connection), info, promotion)
+            await adopt_model(Connection(connection), info)
             row = await connection.fetchrow("SELECT * FROM models WHERE version = $1", info.version)
             assert row is not None
             assert (row["decision"], row["run_id"], row["metrics"]) == (
@@ -186,16 +188,18 @@ async def test_training_s_word_on_a_model_stands_whoever_comes_first(database: D
 async def test_emptied_registry_s_versions_give_way(database: Database) -> None:
     """Its new model 1 is another than the old."""
     async with connected(database.predictor_url) as connection:
-        await adopt_model(connection, model_info())
-        await adopt_model(connection, model_info(run_id="another"))
+        await adopt_model(Connection(connection), model_info())
+        await adopt_model(Connection(connection), model_info(run_id="another"))
         assert await connection.fetchval("SELECT run_id FROM models WHERE version = 1") == "another"
 
 
 async def test_model_taken_back_by_hand_is_known_to_serve(database: Database) -> None:
     """One that the gate had not promoted has a date from when it serves."""
     async with connected(database.predictor_url) as connection:
-        await upsert_model(connection, model_info(), Decision(was_promoted=False, reason="no better", metrics={}))
+        await upsert_model(
+            Connection(connection), model_info(), Promotion(was_promoted=False, reason="no better", metrics={})
+        )
         assert await connection.fetchval("SELECT promoted_at FROM models") is None
-        await adopt_model(connection, model_info())
+        await adopt_model(Connection(connection), model_info())
         assert await connection.fetchval("SELECT promoted_at FROM models") is not None
         assert await connection.fetchval("SELECT decision FROM models") == "no better"

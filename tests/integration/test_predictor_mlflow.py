@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from predictor.inputs import COLUMNS
-from predictor.mlflow_client import open_client
+from predictor.forecast.inputs import COLUMNS
+from predictor.forecast.training import Training, train
 from predictor.model_info import ModelInfo
-from predictor.registry import CHAMPION, Registry
-from predictor.registry_address import RegistryAddress
-from predictor.training import Training, train
+from predictor.registry.address import RegistryAddress
+from predictor.registry.client import open_client
+from predictor.registry.mlflow_registry import CHAMPION, MlflowRegistry
 from shared.errors import ModelUnusableError, RegistryError, RegistryUnavailableError
 from tests.mlflow import MlflowServer, mlflow_server
 from tests.models import walk
@@ -34,12 +34,12 @@ FRESH = """
 import sys
 import numpy as np
 import mlflow
-from predictor.registry import Registry
-from predictor.inputs import COLUMNS
+from predictor.registry.mlflow_registry import MlflowRegistry
+from predictor.forecast.inputs import COLUMNS
 import pandas as pd
 url, symbol, inputs, output = sys.argv[1:]
 example = np.load(inputs)
-registry = Registry(url)
+registry = MlflowRegistry(url)
 ours = registry.load(registry.find_champion(symbol)).predict(example)
 mlflow.set_tracking_uri(url)
 name = f"models:/minutebook-{symbol}@champion"
@@ -56,9 +56,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 
 @pytest.fixture
-def registry(server: MlflowServer) -> Registry:
+def registry(server: MlflowServer) -> MlflowRegistry:
     """The registry there."""
-    return Registry(server.url)
+    return MlflowRegistry(server.url)
 
 
 @pytest.fixture
@@ -107,12 +107,14 @@ def test_server_answers_to_its_own_name_only(server: MlflowServer) -> None:
         connection.close()
 
 
-def test_symbol_without_a_training_has_no_champion(registry: Registry) -> None:
+def test_symbol_without_a_training_has_no_champion(registry: MlflowRegistry) -> None:
     """An empty registry is no error."""
     assert registry.find_champion("NEWUSDT") is None
 
 
-def test_run_holds_what_went_in_and_how_well_it_did(registry: Registry, client: MlflowClient, better: Training) -> None:
+def test_run_holds_what_went_in_and_how_well_it_did(
+    registry: MlflowRegistry, client: MlflowClient, better: Training
+) -> None:
     """Parameters, metrics by horizon, pictures, the data's range and digest, the versions of code and features."""
     info = registry.register("BTCUSDT", better)
     run = client.get_run(info.run_id)
@@ -132,7 +134,7 @@ def test_run_holds_what_went_in_and_how_well_it_did(registry: Registry, client: 
 
 
 def test_model_is_stored_with_what_its_user_needs(
-    server: MlflowServer, registry: Registry, better: Training, tmp_path: Path
+    server: MlflowServer, registry: MlflowRegistry, better: Training, tmp_path: Path
 ) -> None:
     """A signature with the inputs' names, an example, pinned requirements; no pickle among the files."""
     import mlflow  # noqa: PLC0415
@@ -154,7 +156,7 @@ def test_model_is_stored_with_what_its_user_needs(
     assert len(example["data"]) == len(better.example)
 
 
-def test_champion_is_who_the_gate_says(registry: Registry, better: Training, worse: Training) -> None:
+def test_champion_is_who_the_gate_says(registry: MlflowRegistry, better: Training, worse: Training) -> None:
     """A worse one is kept as a version; a better one takes over."""
     assert registry.register("GATE", worse).version == 1
     assert registry.find_champion("GATE") is None
@@ -168,13 +170,13 @@ def test_champion_is_who_the_gate_says(registry: Registry, better: Training, wor
     assert (second.symbol, second.data_digest, second.horizons) == ("GATE", better.data_digest, HORIZONS)
 
 
-def test_symbols_have_champions_of_their_own(registry: Registry, better: Training) -> None:
+def test_symbols_have_champions_of_their_own(registry: MlflowRegistry, better: Training) -> None:
     """Each is its own registered model."""
     one, other = registry.register("ONEUSDT", better), registry.register("TWOUSDT", better)
     assert (registry.find_champion("ONEUSDT"), registry.find_champion("TWOUSDT")) == (one, other)
 
 
-def test_alias_moved_by_hand_is_obeyed(registry: Registry, client: MlflowClient, better: Training) -> None:
+def test_alias_moved_by_hand_is_obeyed(registry: MlflowRegistry, client: MlflowClient, better: Training) -> None:
     """That is how a person rolls back."""
     first = registry.register("ROLLBACK", better)
     second = registry.register("ROLLBACK", better)
@@ -183,7 +185,7 @@ def test_alias_moved_by_hand_is_obeyed(registry: Registry, client: MlflowClient,
     assert registry.find_champion("ROLLBACK") == first
 
 
-def test_alias_on_a_foreign_version_is_told(registry: Registry, client: MlflowClient, better: Training) -> None:
+def test_alias_on_a_foreign_version_is_told(registry: MlflowRegistry, client: MlflowClient, better: Training) -> None:
     """Somebody registered a version without our tags, and made it the champion."""
     info = registry.register("FOREIGN", better)
     source = client.get_model_version(info.name, str(info.version)).source or ""
@@ -194,7 +196,7 @@ def test_alias_on_a_foreign_version_is_told(registry: Registry, client: MlflowCl
 
 
 async def test_stored_model_gives_the_same_numbers_in_a_fresh_process(
-    server: MlflowServer, registry: Registry, better: Training, tmp_path: Path
+    server: MlflowServer, registry: MlflowRegistry, better: Training, tmp_path: Path
 ) -> None:
     """To the last bit: by the registry, and by MLflow itself in both of its ways."""
     await asyncio.to_thread(registry.register, "FRESH", better)
@@ -207,13 +209,13 @@ async def test_stored_model_gives_the_same_numbers_in_a_fresh_process(
         assert process.returncode == 0, complaints.decode()
     # MLflow makes a database where it runs when it thinks that it has no server.
     assert not any(folder.iterdir())
-    expected = better.model.predict(better.example)
+    expected = better.challenger.predict(better.example)
     assert np.isfinite(expected).all()
     for loaded in np.load(output):
         assert np.array_equal(loaded, expected)
 
 
-def test_damaged_model_in_the_store_is_told(server: MlflowServer, registry: Registry, better: Training) -> None:
+def test_damaged_model_in_the_store_is_told(server: MlflowServer, registry: MlflowRegistry, better: Training) -> None:
     """It does not become anyone's forecasts."""
     info = registry.register("DAMAGED", better)
     (newest,) = sorted(server.folder.glob("artifacts/*/models/*/artifacts/model.skops"), key=_age)[-1:]
@@ -222,7 +224,7 @@ def test_damaged_model_in_the_store_is_told(server: MlflowServer, registry: Regi
         registry.load(info)
 
 
-def test_model_missing_from_the_store_is_told(server: MlflowServer, registry: Registry, better: Training) -> None:
+def test_model_missing_from_the_store_is_told(server: MlflowServer, registry: MlflowRegistry, better: Training) -> None:
     """The registry knows it, the folder does not."""
     info = registry.register("MISSING", better)
     (newest,) = sorted(server.folder.glob("artifacts/*/models/*/artifacts/model.skops"), key=_age)[-1:]
@@ -236,7 +238,7 @@ def test_model_that_is_not_stored_as_it_was_trained_does_not_become_champion(
 ) -> None:
     """What is read back decides, before the alias moves."""
 
-    class Forgetful(Registry):
+    class Forgetful(MlflowRegistry):
         def fetch(self, info: ModelInfo) -> bytes:
             return super().fetch(replace(info, version=1))
 
@@ -278,7 +280,7 @@ class KillsWhenShown:
 @pytest.mark.parametrize("moment", ["parameters", "model"])
 def test_server_killed_in_mid_run_leaves_the_champion(server: MlflowServer, better: Training, moment: str) -> None:
     """The training ends with one sentence, soon; when the server is back the champion is whom it was."""
-    registry, symbol = Registry(server.url), f"KILLED-{moment}"
+    registry, symbol = MlflowRegistry(server.url), f"KILLED-{moment}"
     champion = registry.register(symbol, better)
     changes: dict[str, dict[str, Any]] = {
         "parameters": {"parameters": KillsWhenRead(server)},
@@ -294,7 +296,7 @@ def test_server_killed_in_mid_run_leaves_the_champion(server: MlflowServer, bett
         server.kill()
         server.start()
     assert registry.find_champion(symbol) == champion
-    assert np.array_equal(registry.load(champion).predict(better.example), better.model.predict(better.example))
+    assert np.array_equal(registry.load(champion).predict(better.example), better.challenger.predict(better.example))
     later = registry.register(symbol, better)
     assert registry.find_champion(symbol) == later
 
@@ -304,7 +306,7 @@ def test_server_that_does_not_answer_is_given_up(better: Training, monkeypatch: 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        registry = Registry(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        registry = MlflowRegistry(f"http://127.0.0.1:{silent.getsockname()[1]}")
         calls: list[Callable[[], object]] = [
             lambda: registry.find_champion("BTCUSDT"),
             lambda: registry.register("BTCUSDT", better),
@@ -322,7 +324,7 @@ def test_nobody_there_is_told_without_the_password(monkeypatch: pytest.MonkeyPat
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(RegistryUnavailableError, match="correct PREDICTOR_MLFLOW_TRACKING_URI") as raised:
-        Registry(f"http://me:secret@127.0.0.1:{port}").find_champion("BTCUSDT")
+        MlflowRegistry(f"http://me:secret@127.0.0.1:{port}").find_champion("BTCUSDT")
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -380,7 +382,7 @@ def test_answer_that_is_of_no_use_is_one_sentence(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with Answering(status, content_type, body) as server:
         with pytest.raises(RegistryError) as raised:
-            Registry(server.url).find_champion("BTCUSDT")
+            MlflowRegistry(server.url).find_champion("BTCUSDT")
         assert server.asked
     assert "\n" not in str(raised.value)
     assert str(raised.value).endswith(".")
@@ -392,7 +394,7 @@ def test_databricks_is_asked_with_its_own_variables(monkeypatch: pytest.MonkeyPa
     with Answering(404, "application/json", absent) as server:
         monkeypatch.setenv("DATABRICKS_HOST", server.url)
         monkeypatch.setenv("DATABRICKS_TOKEN", "token-of-the-test")
-        assert Registry("databricks", schema="prices.btc").find_champion("BTCUSDT") is None
+        assert MlflowRegistry("databricks", schema="prices.btc").find_champion("BTCUSDT") is None
         catalog = [(path, login) for path, login in server.asked if "unity-catalog" in path]
         assert any("prices.btc.minutebook_btcusdt" in path for path, _ in catalog)
         assert {login for _, login in catalog} == {"Bearer token-of-the-test"}
@@ -405,7 +407,7 @@ def test_databricks_without_its_variables_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(RegistryUnavailableError, match="Databricks"):
-        Registry("databricks").find_champion("BTCUSDT")
+        MlflowRegistry("databricks").find_champion("BTCUSDT")
 
 
 def _age(path: Path) -> float:

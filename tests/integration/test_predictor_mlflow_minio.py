@@ -11,8 +11,8 @@ import pytest
 from minio import Minio
 
 from deploy.bucket import BucketSettings, ensure_bucket
-from predictor.registry import Registry
-from predictor.training import train
+from predictor.forecast.training import train
+from predictor.registry.mlflow_registry import MlflowRegistry
 from tests.engine import find_engine
 from tests.minio import IMAGE, minio_client, minio_container
 from tests.mlflow import MlflowServer, mlflow_server
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.engine
 FRESH = """
 import sys
 import numpy as np
-from predictor.registry import Registry
+from predictor.registry.mlflow_registry import MlflowRegistry
 url, inputs, output = sys.argv[1:]
-registry = Registry(url)
+registry = MlflowRegistry(url)
 np.save(output, registry.load(registry.find_champion("BTCUSDT")).predict(np.load(inputs)))
 """
 
@@ -69,7 +69,7 @@ async def test_model_goes_to_the_bucket_and_comes_back_the_same(
     """Through MLflow: neither this process nor a fresh one has a key, or hears of the store."""
     assert not any(name.startswith("AWS_") and "KEY" in name for name in os.environ)
     training = replace(train(walk(9), (1, 60), None), is_better=True)
-    registry = Registry(server.url)
+    registry = MlflowRegistry(server.url)
     info = registry.register("BTCUSDT", training)
     objects = {entry.object_name or "": entry.size or 0 for entry in store.list_objects("models", recursive=True)}
     (model,) = (name for name in objects if name.endswith("/artifacts/model.skops"))
@@ -86,7 +86,7 @@ async def test_model_goes_to_the_bucket_and_comes_back_the_same(
         assert process.returncode == 0, complaints.decode()
     # MLflow makes a database where it runs when it thinks that it has no server.
     assert not any(folder.iterdir())
-    assert np.array_equal(np.load(output), training.model.predict(training.example))
+    assert np.array_equal(np.load(output), training.challenger.predict(training.example))
 
 
 def test_bucket_is_made_once(minio: BucketSettings, store: Minio) -> None:

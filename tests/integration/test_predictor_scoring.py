@@ -11,10 +11,12 @@ from functools import partial
 import asyncpg
 import pytest
 
-from predictor.database import open_database
-from predictor.scoring import score_due
-from predictor.store import Forecast, adopt_model, insert_forecast
-from shared.database.driver import Connection
+from predictor.queries.database import open_predictor_database
+from predictor.queries.forecasts import Forecast, insert_forecast
+from predictor.queries.models import adopt_model
+from predictor.queries.scores import upsert_scores
+from shared.database.connection import Connection, DriverConnection
+from shared.database.database import connect
 from shared.instant import MINUTE
 from shared.levels import LEVELS
 from tests.collecting import connected
@@ -37,7 +39,7 @@ HORIZONS = (1, 5, 15)
 class Stage:
     """A forecast of noon, and the two who meet over it."""
 
-    owner: Connection
+    owner: DriverConnection
     predictor: Connection
     database: Database
     forecast: Forecast
@@ -45,7 +47,7 @@ class Stage:
     async def score(self) -> int:
         """One look of the predictor."""
         async with self.predictor.transaction():
-            return await score_due(self.predictor, SYMBOL)
+            return await upsert_scores(self.predictor, SYMBOL)
 
     async def scores(self) -> list[asyncpg.Record]:
         """All that is scored, by horizon."""
@@ -55,7 +57,7 @@ class Stage:
 @pytest.fixture
 async def stage(database: Database) -> AsyncIterator[Stage]:
     """A forecast made at noon from the minute before, with no later minute in the record."""
-    async with connected(database.owner_url) as owner, connected(database.predictor_url) as predictor:
+    async with connected(database.owner_url) as owner, connect(database.predictor_url, "test") as predictor:
         await set_exchange_time(owner, NOON + timedelta(seconds=2))
         await store_minutes(owner, NOON - MINUTE, CLOSES[:1])
         await adopt_model(predictor, model_info())
@@ -172,10 +174,10 @@ async def test_two_predictors_score_once(stage: Stage) -> None:
     """The second waits for the first, and finds nothing left."""
     await store_minutes(stage.owner, NOON, CLOSES[1:])
     await set_exchange_time(stage.owner, NOON + timedelta(minutes=20))
-    async with open_database(stage.database.predictor_url) as other:
+    async with open_predictor_database(stage.database.predictor_url) as other:
         async with stage.predictor.transaction():
-            assert await score_due(stage.predictor, SYMBOL) == 3
-        assert await other.write(partial(score_due, symbol=SYMBOL)) == 0
+            assert await upsert_scores(stage.predictor, SYMBOL) == 3
+        assert await other.write(partial(upsert_scores, symbol=SYMBOL)) == 0
     assert len(await stage.scores()) == 3
 
 
@@ -186,7 +188,7 @@ async def test_symbols_are_scored_apart(stage: Stage) -> None:
     await set_exchange_time(stage.owner, NOON + timedelta(minutes=20))
     assert await stage.score() == 3
     async with stage.predictor.transaction():
-        assert await score_due(stage.predictor, "ETHUSDT") == 0
+        assert await upsert_scores(stage.predictor, "ETHUSDT") == 0
 
 
 async def insert_forecast_of_other(stage: Stage) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from predictor.champion import Champions
 from predictor.settings import PredictorSettings
 from shared.database.driver import Connection
 from shared.feature_table import FEATURE_VERSION
@@ -26,7 +25,13 @@ from tests.integration.predictor_record import (
     store_minutes,
     trained_just_now,
 )
-from tests.integration.predictor_service import StandInRegistry, SteadyForecaster, predicting, predictor_settings
+from tests.integration.predictor_service import (
+    StandInRegistry,
+    SteadyForecaster,
+    make_champions,
+    predicting,
+    predictor_settings,
+)
 from tests.integration.tcp_proxy import proxying
 from tests.postgres import Database, OwnPostgres
 
@@ -181,7 +186,7 @@ async def test_model_that_fails_does_not_end_the_service(stage: Stage) -> None:
     async with predicting(stage.settings, stage.registry) as champions:
         await stage.until_reason("failed by a fault of the program")
         stage.registry.promote(model_info(2), b"20")
-        await champions.look()
+        await champions.update()
         await stage.until_forecast()
 
 
@@ -191,14 +196,14 @@ async def test_champion_that_cannot_be_read_is_fetched_once_and_then_to_be_repla
         await stage.until_forecast()
         stage.registry.promote(model_info(2), b"no number")
         for _ in range(2):
-            await champions.look()
+            await champions.update()
         assert stage.registry.fetched == 2
         assert champions.has_none(SYMBOL)
         assert champions.registry_reason is None
         await stage.close_minute(1)
         await stage.until_forecast(1)
         stage.registry.promote(model_info(3), b"20")
-        await champions.look()
+        await champions.update()
         assert not champions.has_none(SYMBOL)
         await stage.close_minute(2)
         await stage.until_forecast(2)
@@ -210,8 +215,8 @@ async def test_champion_that_cannot_be_read_is_fetched_once_and_then_to_be_repla
 async def test_champion_of_other_features_or_horizons_is_to_be_replaced(stage: Stage, changes: dict[str, Any]) -> None:
     """One of other horizons serves meanwhile; one of other features cannot."""
     stage.registry.promote(replace(model_info(), **changes), b"20")
-    champions = Champions(stage.settings, stage.registry, SteadyForecaster)
-    await champions.look()
+    champions = make_champions(stage.settings, stage.registry)
+    await champions.update()
     assert champions.has_none(SYMBOL)
     assert (champions.get(SYMBOL) is not None) == ("horizons" in changes)
 
@@ -251,7 +256,7 @@ async def test_new_champion_is_taken_up_without_a_restart(stage: Stage) -> None:
     async with predicting(stage.settings, stage.registry) as champions:
         await stage.until_forecast()
         stage.registry.promote(model_info(2), b"30")
-        await champions.look()
+        await champions.update()
         await stage.close_minute(1)
         await stage.until_forecast(1)
     stage.registry.is_away = True

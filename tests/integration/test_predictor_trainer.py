@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from predictor.trainer import select_is_filled
+from predictor.queries.record import select_is_filled
+from shared.database.connection import Connection
 from shared.instant import DAY, MINUTE
 from tests.collecting import connected
 from tests.integration.predictor_record import NOON, SYMBOL, prices, set_exchange_time, store_minutes
@@ -20,7 +21,7 @@ async def test_record_is_filled_once_nearly_all_of_it_is_there_that_can_be_had(d
     async with connected(database.owner_url) as owner:
 
         async def is_filled() -> bool:
-            return await select_is_filled(owner, SYMBOL)
+            return await select_is_filled(Connection(owner), SYMBOL)
 
         assert not await is_filled()
         await set_exchange_time(owner, NOON)

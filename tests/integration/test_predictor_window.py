@@ -7,9 +7,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from predictor import window
-from predictor.window import made_at_of, select_bars, select_base, select_newest
-from shared.database.driver import Connection
+from predictor.queries import record
+from predictor.queries.record import made_at_of, select_bars, select_base, select_newest
+from shared.database.connection import Connection, DriverConnection
 from shared.instant import DAY, MINUTE, to_milliseconds
 from tests.collecting import connected
 from tests.integration.predictor_record import NOON, SYMBOL, prices, set_exchange_time, store_minutes
@@ -19,7 +19,7 @@ CLOSES = prices(300)
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
+async def owner(database: Database) -> AsyncIterator[DriverConnection]:
     """A record of 200 minutes up to noon less ten that are missing, and another symbol's."""
     async with connected(database.owner_url) as connection:
         await store_minutes(connection, NOON - 200 * MINUTE, CLOSES[:100])
@@ -29,10 +29,10 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
 
 
 @pytest.mark.parametrize("step", [timedelta(days=60), timedelta(minutes=37), timedelta(minutes=1)])
-async def test_bars_are_the_ticks(owner: Connection, monkeypatch: pytest.MonkeyPatch, step: timedelta) -> None:
+async def test_bars_are_the_ticks(owner: DriverConnection, monkeypatch: pytest.MonkeyPatch, step: timedelta) -> None:
     """Every column, in order, and nothing where a minute is missing; in however many pieces."""
-    monkeypatch.setattr(window, "_STEP", step)
-    bars = await select_bars(owner, SYMBOL, NOON - 150 * MINUTE, NOON - 20 * MINUTE)
+    monkeypatch.setattr(record, "_STEP", step)
+    bars = await select_bars(Connection(owner), SYMBOL, NOON - 150 * MINUTE, NOON - 20 * MINUTE)
     rows = await owner.fetch(
         "SELECT * FROM ticks WHERE symbol = $1 AND minute >= $2 AND minute < $3 ORDER BY minute",
         SYMBOL,
@@ -48,33 +48,33 @@ async def test_bars_are_the_ticks(owner: Connection, monkeypatch: pytest.MonkeyP
     assert made_at_of(bars) == NOON - 20 * MINUTE
 
 
-async def test_range_without_a_minute_is_no_bars(owner: Connection) -> None:
+async def test_range_without_a_minute_is_no_bars(owner: DriverConnection) -> None:
     """Of the right types all the same."""
     for start, end in ((NOON, NOON + DAY), (NOON, NOON)):
-        bars = await select_bars(owner, SYMBOL, start, end)
+        bars = await select_bars(Connection(owner), SYMBOL, start, end)
         assert len(bars) == 0
         assert bars.open_time.dtype == np.int64
         assert bars.close.dtype == np.float64
 
 
-async def test_newest_minute_is_told_by_its_close_with_the_exchange_s_time(owner: Connection) -> None:
+async def test_newest_minute_is_told_by_its_close_with_the_exchange_s_time(owner: DriverConnection) -> None:
     """Each symbol has its own."""
     await set_exchange_time(owner, NOON)
-    newest = await select_newest(owner, SYMBOL)
+    newest = await select_newest(Connection(owner), SYMBOL)
     assert newest.made_at == NOON
     assert timedelta() <= newest.now - NOON < timedelta(seconds=20)
-    assert (await select_newest(owner, "ETHUSDT")).made_at == NOON + 10 * MINUTE
-    assert (await select_newest(owner, "XRPUSDT")).made_at is None
+    assert (await select_newest(Connection(owner), "ETHUSDT")).made_at == NOON + 10 * MINUTE
+    assert (await select_newest(Connection(owner), "XRPUSDT")).made_at is None
 
 
-async def test_base_price_is_exact_and_its_decimals_are_the_day_s(owner: Connection) -> None:
+async def test_base_price_is_exact_and_its_decimals_are_the_day_s(owner: DriverConnection) -> None:
     """A price that ends in zeros does not lose the others' decimals, and zeros that an exchange adds are none."""
     await store_minutes(owner, NOON - MINUTE, [Decimal("60000.10000000")])
-    base = await select_base(owner, SYMBOL, NOON)
+    base = await select_base(Connection(owner), SYMBOL, NOON)
     assert base is not None
     assert (base.price, base.decimals) == (Decimal("60000.1"), 2)
-    assert await select_base(owner, SYMBOL, NOON - 95 * MINUTE) is None
+    assert await select_base(Connection(owner), SYMBOL, NOON - 95 * MINUTE) is None
     await store_minutes(owner, NOON + 3 * DAY, [Decimal("0.00001234"), Decimal("0.00001")], "SHIBUSDT")
-    small = await select_base(owner, "SHIBUSDT", NOON + 3 * DAY + 2 * MINUTE)
+    small = await select_base(Connection(owner), "SHIBUSDT", NOON + 3 * DAY + 2 * MINUTE)
     assert small is not None
     assert (small.price, small.decimals) == (Decimal("0.00001"), 8)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from predictor.bounded import BoundedCaller
+from predictor.registry.bounded_call import BoundedCaller
 
 
 async def test_result_and_error_come_through() -> None:

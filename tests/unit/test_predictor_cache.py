@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from predictor.cache import ModelCache
 from predictor.model_info import ModelInfo
+from predictor.registry.cache import ModelCache
 from shared.errors import ModelUnusableError
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.distribution import Distributions, distribute
-from predictor.inputs import Minutes
-from predictor.intervals import Calibration
-from predictor.track import Track
+from predictor.forecast.distribution import Distributions, distribute
+from predictor.forecast.inputs import Minutes
+from predictor.forecast.intervals import Calibration
+from predictor.forecast.track import Track
 from shared.rolling import Floats, Integers
 from tests.models import walk
 

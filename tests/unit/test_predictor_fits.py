@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.fits import fit_least_squares, fit_qlike
+from predictor.forecast.fits import fit_least_squares, fit_qlike
 
 TRUE = np.array([0.3, 0.8, -0.4])
 

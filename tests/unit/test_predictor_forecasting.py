@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.forecaster import Distribution
-from predictor.forecasting import round_row
+from predictor.forecast.forecaster import Distribution
+from predictor.service.forecasting import round_row
 
 
 @pytest.mark.parametrize(

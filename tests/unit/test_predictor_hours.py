@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from predictor.hours import Hours, no_hours, on_grid, settled_before, walked
+from predictor.forecast.hours import Hours, no_hours, on_grid, settled_before, walked
 from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.rolling import Floats, Integers
 from tests.models import START_MS

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictor.inputs import Minutes
-from predictor.intervals import Calibration
-from predictor.track import Track
+from predictor.forecast.inputs import Minutes
+from predictor.forecast.intervals import Calibration
+from predictor.forecast.track import Track
 from shared.instant import MINUTE_MS
 from shared.levels import LEVELS
 from tests.models import walk

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.inputs import COLUMNS, Minutes
-from predictor.model import DistributionModel
-from predictor.scores import qlike
+from predictor.forecast.inputs import COLUMNS, Minutes
+from predictor.forecast.model import DistributionModel
+from predictor.forecast.scores import qlike
 from shared.bars import Bars
 from shared.errors import TooLittleHistoryError
 from shared.instant import MINUTE_MS

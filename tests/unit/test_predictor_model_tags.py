@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.model_tags import from_tags, to_tags
-from predictor.training import Training, train
+from predictor.forecast.training import Training, train
+from predictor.registry.tags import from_tags, to_tags
 from shared.errors import ModelUnusableError
 from tests.models import walk
 

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from predictor.evaluation import Evaluation, Outcomes
-from predictor.plots import QUANTILES, error_plot, reliability_plot, shares_below, volatility_bins
+from predictor.forecast.evaluation import Evaluation, Outcomes
+from predictor.forecast.plots import QUANTILES, error_plot, reliability_plot, shares_below, volatility_bins
 from shared.levels import LEVELS
 
 

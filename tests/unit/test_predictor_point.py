@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.inputs import Minutes
-from predictor.point import Point, compare, learn_point
+from predictor.forecast.inputs import Minutes
+from predictor.forecast.point import Point, compare, learn_point
 from shared.bars import Bars
 from tests.models import walk
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from predictor.registry_address import RegistryAddress
+from predictor.registry.address import RegistryAddress
 
 OWN = "http://mlflow:5000"
 

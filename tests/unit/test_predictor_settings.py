@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from predictor.schedule import Schedule
+from predictor.service.training_process import make_environment
 from predictor.settings import PredictorSettings
-from predictor.trainer import child_environment
 from shared.errors import SettingsError
 
 DATABASE_URL = "postgresql://localhost/minutebook"
@@ -99,7 +99,7 @@ def test_child_has_the_parent_s_settings_for_its_symbol(monkeypatch: pytest.Monk
     }
     assert values.keys() == PredictorSettings.model_fields.keys()
     settings = PredictorSettings.load(**values)
-    for name, value in child_environment(settings, "ETHUSDT").items():
+    for name, value in make_environment(settings, "ETHUSDT").items():
         monkeypatch.setenv(name, value)
     assert PredictorSettings.load() == settings.model_copy(update={"symbols": ("ETHUSDT",)})
 

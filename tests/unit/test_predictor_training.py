@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from predictor.backtest import Backtest
-from predictor.evaluation import Evaluation
-from predictor.forecaster import Forecaster
+from predictor.forecast.evaluation import Evaluation
+from predictor.forecast.forecaster import Forecaster
+from predictor.forecast.training import Training, train
+from predictor.forecast.walk_forward import WalkForward
 from predictor.schedule import Schedule
-from predictor.training import Training, train
 from shared.bars import Bars
 from shared.errors import InputsMissingError, TooLittleHistoryError
 from shared.instant import DAY_MS
@@ -31,7 +31,7 @@ def first(bars: Bars) -> Training:
 def test_first_model_comes_with_a_track_to_calibrate_on(bars: Bars, first: Training) -> None:
     """What it and those before it would have forecast, none of which they had seen."""
     assert first.is_better
-    track = first.model.track
+    track = first.challenger.track
     assert len(track) > 5 * 1440
     assert track.open_time[-1] == bars.open_time[14 * 1440 - 1]
     assert (np.diff(track.open_time) == 60_000).all()
@@ -54,27 +54,27 @@ def test_evaluation_has_every_horizon_beside_the_references(first: Training) -> 
 
 def test_challenger_is_held_against_the_champion_on_days_that_neither_saw(bars: Bars, first: Training) -> None:
     """And the reason says by how much; the track goes on from what was served."""
-    second = train(bars, HORIZONS, first.model)
+    second = train(bars, HORIZONS, first.challenger)
     assert "held out" in second.reason
     assert second.is_better == second.reason.startswith("The challenger replaces")
     assert second.trained_to.timestamp() < bars.open_time[-1] / 1000 - 86_400
-    seen = np.isin(second.model.track.open_time, first.model.track.open_time)
-    same = np.isin(first.model.track.open_time, second.model.track.open_time)
-    np.testing.assert_array_equal(second.model.track.variances[seen], first.model.track.variances[same])
+    seen = np.isin(second.challenger.track.open_time, first.challenger.track.open_time)
+    same = np.isin(first.challenger.track.open_time, second.challenger.track.open_time)
+    np.testing.assert_array_equal(second.challenger.track.variances[seen], first.challenger.track.variances[same])
 
 
 def test_champion_of_other_horizons_does_not_count(bars: Bars, first: Training) -> None:
     """What it forecast cannot be compared."""
-    other = train(bars, (5,), first.model)
-    assert other.model.horizons_ == (5,)
+    other = train(bars, (5,), first.challenger)
+    assert other.challenger.horizons == (5,)
 
 
 def test_same_data_has_the_same_digest_and_the_same_model(bars: Bars, first: Training) -> None:
     """A training can be repeated to the bit."""
     again = train(bars.part(0, 14 * 1440), HORIZONS, None)
     assert again.data_digest == first.data_digest
-    np.testing.assert_array_equal(again.model.track.variances, first.model.track.variances)
-    assert train(bars, HORIZONS, first.model).data_digest != first.data_digest
+    np.testing.assert_array_equal(again.challenger.track.variances, first.challenger.track.variances)
+    assert train(bars, HORIZONS, first.challenger).data_digest != first.data_digest
 
 
 @pytest.mark.parametrize("days", [0, 1, 4])
@@ -86,11 +86,11 @@ def test_too_little_history_is_a_sentence(days: int) -> None:
 
 def test_forecaster_says_the_same_whether_it_has_worked_before_or_not(bars: Bars, first: Training) -> None:
     """What it keeps between minutes is only a saving of time."""
-    warm = Forecaster(first.model)
+    warm = Forecaster(first.challenger)
     for minute in range(-130, 0, 13):
         warm.forecast(bars.part(0, len(bars) + minute))
-    for made in (warm.forecast(bars), Forecaster(first.model).forecast(bars)):
-        assert made == Forecaster(first.model).forecast(bars)
+    for made in (warm.forecast(bars), Forecaster(first.challenger).forecast(bars)):
+        assert made == Forecaster(first.challenger).forecast(bars)
         for forecast, horizon in zip(made, HORIZONS, strict=True):
             assert forecast.horizon_minutes == horizon
             assert forecast.point == bars.close[-1]
@@ -106,10 +106,10 @@ def test_backtest_shows_what_the_service_would_have_forecast() -> None:
     """Days after the training, with what the hours of the day were owed since."""
     begin_ms, end_ms = START_MS + 14 * DAY_MS, START_MS + 19 * DAY_MS
     bars = walk(19)
-    backtest = Backtest(bars, HORIZONS, 5, Schedule("off"))
-    made = backtest.run(begin_ms, end_ms)
-    rows = backtest.rows(begin_ms, end_ms)
-    forecaster = Forecaster(train(bars.part(0, 14 * 1440), HORIZONS, None).model)
+    walk_forward = WalkForward(bars, HORIZONS, 5, Schedule("off"))
+    made = walk_forward.run(begin_ms, end_ms)
+    rows = walk_forward.rows(begin_ms, end_ms)
+    forecaster = Forecaster(train(bars.part(0, 14 * 1440), HORIZONS, None).challenger)
     for position in (1, len(rows) - 300, len(rows) - 151, len(rows) - 1):
         forecast = forecaster.forecast(bars.part(0, int(rows[position]) + 1))
         for column, distribution in enumerate(forecast):
@@ -121,19 +121,19 @@ def test_backtest_shows_what_the_service_would_have_forecast() -> None:
 
 def test_what_hours_are_owed_goes_on_from_model_to_model(bars: Bars, first: Training) -> None:
     """Up to two days before the training, by which every target has come."""
-    assert first.model.hours is not None
-    assert first.model.hours.debts.any()
-    assert first.model.hours.settled_to_ms == START_MS + 13 * DAY_MS
-    second = train(bars, HORIZONS, first.model)
-    assert second.model.hours is not None
-    assert second.model.hours.settled_to_ms == START_MS + 14 * DAY_MS
-    change = np.abs(second.model.hours.debts - first.model.hours.debts)
+    assert first.challenger.hours is not None
+    assert first.challenger.hours.debts.any()
+    assert first.challenger.hours.settled_to_ms == START_MS + 13 * DAY_MS
+    second = train(bars, HORIZONS, first.challenger)
+    assert second.challenger.hours is not None
+    assert second.challenger.hours.settled_to_ms == START_MS + 14 * DAY_MS
+    change = np.abs(second.challenger.hours.debts - first.challenger.hours.debts)
     assert 0 < change.max() <= 0.8
 
 
 def test_forecaster_without_its_inputs_says_why(bars: Bars, first: Training) -> None:
     """No minute at all, or too many of the last hours missing."""
-    forecaster = Forecaster(first.model)
+    forecaster = Forecaster(first.challenger)
     with pytest.raises(InputsMissingError, match="No minute"):
         forecaster.forecast(bars.part(0, 0))
     with pytest.raises(InputsMissingError, match="missing to forecast from"):

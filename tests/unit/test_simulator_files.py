@@ -111,7 +111,7 @@ def test_floating_point_prices_are_written_with_eight_places(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("open_time,open,high,low,close\n1767571200000,1,1,1,1\n", "no column volume"),
+        ("open_time,open,high,low,close\n1767571200000,1,1,1,1\n", "lacks the column volume"),
         ("open_time,open,high,low,close,volume\n1767571200000,1,1,1,much,1\n", "not a file of minutes"),
         ("open_time,open,high,low,close,volume\n1767571200000,1,1,1,NaN,1\n", "not a file of minutes"),
         ("open_time,open,high,low,close,volume\nnoon,1,1,1,1,1\n", "not a file of minutes"),

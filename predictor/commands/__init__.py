@@ -1,0 +1,1 @@
+"""`python -m predictor train | forecast | score | backtest`: done once."""

@@ -1,0 +1,93 @@
+"""A champion at work: forecasts at the close of the newest minute, with what it computed before kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.forecast.champion import Champion
+from predictor.forecast.distribution import distribute
+from predictor.forecast.hours import Hours
+from predictor.forecast.inputs import MEMORY_MINUTES, Minutes
+from predictor.forecast.intervals import ANEW_MS, WINDOW_DAYS, Calibration
+from shared.bars import Bars
+from shared.errors import InputsMissingError
+from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds, to_text
+from shared.levels import LEVELS
+
+# The conformal window, and what the first of its forecasts look back on.
+HISTORY_DAYS = WINDOW_DAYS + -(-MEMORY_MINUTES // 1440)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One forecast: a point and intervals by level in quote currency, and the deviation of the log return."""
+
+    horizon_minutes: int
+    point: float
+    intervals: Mapping[int, tuple[float, float]]
+    volatility: float
+    probability_up: float
+
+
+class Forecaster:
+    """Forecasts with one champion; what it forecasts extends its own copy of the track."""
+
+    def __init__(self, champion: Champion) -> None:
+        self._model = champion.model
+        self._track = champion.track
+        self._hours = champion.hours
+        self._calibration: tuple[int, Calibration, Hours] | None = None
+
+    def forecast(self, bars: Bars) -> tuple[Distribution, ...]:
+        """Forecast at the close of the last bar, from the last HISTORY_DAYS of bars or what there is of them.
+
+        Raises InputsMissingError with a sentence why there is none. A second of work the first time, and where scores
+        are looked at anew; a fraction of one in between, for what the newest minute's own inputs look back on.
+        """
+        if not len(bars):
+            raise InputsMissingError("No minute is in the record yet.")
+        first = int(np.searchsorted(bars.open_time, bars.open_time[-1] - MEMORY_MINUTES * MINUTE_MS))
+        minutes = Minutes.of(bars.part(first, len(bars)))
+        row = np.array([len(minutes) - 1])
+        forecasts = self._model.forecasts(minutes, row)
+        if not np.isfinite(forecasts.variances).all():
+            made_at = to_text(from_milliseconds(int(minutes.open_time[-1]) + MINUTE_MS))
+            raise InputsMissingError(f"Too many of the minutes before {made_at} are missing to forecast from.")
+        calibration, hours = self._calibrated(bars)
+        scales = hours.scales(minutes.open_time[row] + MINUTE_MS)
+        made = distribute(minutes, row, forecasts, calibration, scales)
+        return tuple(
+            Distribution(
+                horizon_minutes=horizon,
+                point=float(made.point[0, position]),
+                intervals={
+                    level: (float(made.lower[index, 0, position]), float(made.upper[index, 0, position]))
+                    for index, level in enumerate(LEVELS)
+                },
+                volatility=float(np.sqrt(made.variances[0, position])),
+                probability_up=float(made.probability_up[0, position]),
+            )
+            for position, horizon in enumerate(self._model.horizons_)
+        )
+
+    def _calibrated(self, bars: Bars) -> tuple[Calibration, Hours]:
+        """The calibration that holds until quantiles are taken anew: on scores that were there when its time began."""
+        block = (int(bars.open_time[-1]) + MINUTE_MS) // ANEW_MS
+        if self._calibration is None or self._calibration[0] != block:
+            minutes = Minutes.of(bars)
+            self._extend(minutes, block * ANEW_MS)
+            calibration = Calibration(minutes, self._track, self._model.horizons_)
+            self._hours = calibration.settled(self._hours, block * ANEW_MS)
+            self._calibration = block, calibration, self._hours
+        return self._calibration[1:]
+
+    def _extend(self, minutes: Minutes, until_ms: int) -> None:
+        """Add what the model says of the minutes since the track's end, none of which it has learned from."""
+        start_ms = max(
+            self._model.trained_to_ms_, int(self._track.open_time[-1]) + MINUTE_MS if len(self._track) else 0
+        )
+        rows = np.arange(max(0, minutes.index_of(start_ms)), max(0, minutes.index_of(until_ms)), dtype=np.int64)
+        if len(rows):
+            self._track = self._track.extended(self._model.forecasts(minutes, rows))
+        self._track = self._track.since(until_ms - (WINDOW_DAYS + 3) * DAY_MS)

@@ -1,0 +1,159 @@
+"""Trains a challenger as the service does, holds it against the champion, and says which is to serve and why.
+
+A training at time T learns from up to a year that ends some days before T; on those last days, which neither the
+challenger nor the champion has seen, the gate compares the two. What the champions forecast all along, unseen, is the
+track that intervals are calibrated on. Without a champion the weeks before T are gone through first, a training a
+week, so that the first model has a track to begin with.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from predictor.forecast.champion import Champion
+from predictor.forecast.evaluation import Evaluation, evaluate
+from predictor.forecast.gate import Decision, decide
+from predictor.forecast.inputs import COLUMNS, INPUTS, MEMORY_MINUTES, Minutes
+from predictor.forecast.intervals import WINDOW_DAYS, Calibration
+from predictor.forecast.model import DistributionModel
+from predictor.forecast.track import Track, empty_track
+from shared.bars import Bars
+from shared.errors import TooLittleHistoryError
+from shared.feature_table import FEATURE_VERSION
+from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds
+from shared.rolling import Floats, Integers
+
+HISTORY_MS_MAX = 365 * DAY_MS
+_HOLDOUT_MS_MAX = 3 * DAY_MS
+_HOLDOUT_SHARE = 0.15
+_HISTORY_MS_MIN = 3 * DAY_MS
+_BOOTSTRAP_STEP_MS = 7 * DAY_MS
+_EXAMPLES = 5
+TRACK_MS = (WINDOW_DAYS + 3) * DAY_MS
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: the challenger, how it did, and the gate's word on it."""
+
+    challenger: Champion
+    evaluation: Evaluation
+    is_better: bool
+    reason: str
+    trained_from: datetime
+    trained_to: datetime
+    data_digest: str
+    feature_version: int
+    parameters: Mapping[str, str | int | float]
+    example: Floats
+    """The model's inputs at a few minutes, as `predict` takes them: to show, and to try a stored model on."""
+
+
+def train(bars: Bars, horizons: Sequence[int], champion: Champion | None) -> Training:
+    """Train on one-minute bars up to the close of the last one; raises TooLittleHistoryError.
+
+    The challenger carries the track with it whether or not it is better: what was served until now.
+    """
+    minutes = Minutes.of(bars)
+    if not len(minutes):
+        raise TooLittleHistoryError("There is no minute to learn from; collect or backfill some days first.")
+    end_ms = int(minutes.open_time[-1]) + MINUTE_MS
+    before = champion if champion is not None and champion.model.is_of(horizons) else None
+    challenger, decision = retrain(minutes, end_ms, horizons, before)
+    model, track = challenger.model, challenger.track
+    # What was served all along, the intervals of it too, goes on with whichever model serves next.
+    hours = Calibration(minutes, track, model.horizons_).settled(before.hours if before else None, end_ms)
+    used = bars.part(*np.searchsorted(bars.open_time, [model.trained_from_ms_, model.trained_to_ms_]).tolist())
+    return Training(
+        challenger=replace(challenger, hours=hours),
+        evaluation=evaluate(minutes, track, model.horizons_),
+        is_better=decision.is_better,
+        reason=f"{decision.reason} {model.point_.sentence}" if decision.is_better else decision.reason,
+        trained_from=from_milliseconds(model.trained_from_ms_),
+        trained_to=from_milliseconds(model.trained_to_ms_),
+        data_digest=digest(used),
+        feature_version=FEATURE_VERSION,
+        parameters={
+            "horizons": ",".join(map(str, model.horizons_)),
+            "columns": len(model.columns_),
+            "columns_absent": ",".join(sorted(set(INPUTS) - set(model.columns_))) or "none",
+            "minutes": len(used),
+            "trees": int(bool(model.trees_)),
+            "trees_trained_to": from_milliseconds(model.trees_trained_to_ms_).isoformat(),
+            "point": model.point_.sentence,
+            "calibration_days": WINDOW_DAYS,
+            "track_minutes": len(track),
+        },
+        example=minutes.inputs(np.flatnonzero(minutes.is_there)[-_EXAMPLES:], COLUMNS),
+    )
+
+
+def retrain(
+    minutes: Minutes, end_ms: int, horizons: Sequence[int], champion: Champion | None, step: int = 1
+) -> tuple[Champion, Decision]:
+    """Train a challenger at `end_ms` and hold it against the champion; the track is kept every `step` minutes."""
+    if champion is None:
+        for time_ms in _times_before(_find_beginning(minutes, end_ms), end_ms):
+            champion = _train_challenger(minutes, time_ms, horizons, champion, step)
+        first = _train_challenger(minutes, end_ms, horizons, champion, step)
+        return first, Decision(is_better=True, reason="It is the first model.")
+    challenger = _train_challenger(minutes, end_ms, horizons, champion, step)
+    rows = _select_rows(minutes, challenger.model.trained_to_ms_, end_ms, 5)
+    return challenger, decide(minutes, rows, challenger, champion)
+
+
+def extend_track(minutes: Minutes, model: DistributionModel, track: Track, end_ms: int, step: int) -> Track:
+    """Return the track with what the model forecasts at each `step` minutes after its end, up to `end_ms`."""
+    start_ms = max(model.trained_to_ms_, int(track.open_time[-1]) + MINUTE_MS if len(track) else 0)
+    rows = _select_rows(minutes, start_ms, end_ms, step)
+    return track.extended(model.forecasts(minutes, rows)) if len(rows) else track
+
+
+def digest(bars: Bars) -> str:
+    """SHA-256 of the bars' times and values: two trainings with one digest saw the same data."""
+    summary = hashlib.sha256()
+    for values in (bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.quote_volume):
+        summary.update(np.ascontiguousarray(values).tobytes())
+    return summary.hexdigest()
+
+
+def _train_challenger(
+    minutes: Minutes, end_ms: int, horizons: Sequence[int], champion: Champion | None, step: int
+) -> Champion:
+    begin_ms = max(_find_beginning(minutes, end_ms), end_ms - HISTORY_MS_MAX)
+    holdout_ms = min(_HOLDOUT_MS_MAX, int(_HOLDOUT_SHARE * (end_ms - begin_ms)))
+    cut_ms = (end_ms - holdout_ms) // MINUTE_MS * MINUTE_MS
+    before = champion.model if champion is not None else None
+    model = DistributionModel(horizons).fit(minutes, begin_ms, cut_ms, before)
+    track = champion.track if champion is not None else empty_track(model.horizons_)
+    track = extend_track(minutes, before or model, track, end_ms, step)
+    return Champion(model, track.since(end_ms - TRACK_MS))
+
+
+def _find_beginning(minutes: Minutes, end_ms: int) -> int:
+    """Where there is something to learn from; raises TooLittleHistoryError."""
+    begin_ms = int(minutes.open_time[0])
+    if end_ms - begin_ms < _HISTORY_MS_MIN + MEMORY_MINUTES * MINUTE_MS:
+        days = (end_ms - begin_ms) / DAY_MS
+        wanted = (_HISTORY_MS_MIN + MEMORY_MINUTES * MINUTE_MS) / DAY_MS
+        raise TooLittleHistoryError(f"The record has {days:.1f} days, and a model needs at least {wanted:.0f}.")
+    return begin_ms
+
+
+def _times_before(begin_ms: int, end_ms: int) -> list[int]:
+    """When trainings would have been in the weeks that the first track covers, oldest first."""
+    least = begin_ms + _HISTORY_MS_MIN + MEMORY_MINUTES * MINUTE_MS
+    weeks = range(end_ms - _BOOTSTRAP_STEP_MS, end_ms - TRACK_MS - 1, -_BOOTSTRAP_STEP_MS)
+    times = [time_ms for time_ms in weeks if time_ms >= least]
+    return times[::-1]
+
+
+def _select_rows(minutes: Minutes, start_ms: int, end_ms: int, step: int) -> Integers:
+    """Minutes that open from `start_ms` on, close by `end_ms`, and close at a multiple of `step` minutes."""
+    first = max(0, minutes.index_of(start_ms))
+    last = min(len(minutes), minutes.index_of(end_ms))
+    rows = np.arange(first, max(first, last), dtype=np.int64)
+    return np.asarray(rows[(minutes.open_time[rows] // MINUTE_MS + 1) % step == 0])

@@ -1,0 +1,1 @@
+"""What the predictor asks Postgres, and what it writes there."""

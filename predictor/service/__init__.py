@@ -1,0 +1,1 @@
+"""`python -m predictor run`: forecasts, scores and trainings, until it is stopped."""
