@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api.intervals import ONE_DAY
-from shared.gaps import Gap, Run
+from shared.gaps import Gap
 from shared.instant import DAY, MINUTE
+from shared.runs import Run
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from api.features import FeatureColumns, compute_features, needs_of
 from api.intervals import ONE_MINUTE
 from api.walk import Walk, first_open
 from shared.database.driver import Connection
-from shared.gaps import Gap, Run, are_absent, classify, select_absences, select_gaps, subtract
+from shared.gaps import Gap, are_absent, classify, select_absences, select_gaps
 from shared.instant import EPOCH, MINUTE
+from shared.runs import Run, Runs
 
 _NO_BARS = BarColumns(np.empty(0, "datetime64[us]"))
 
@@ -90,19 +91,19 @@ async def _select_gaps(connection: Connection, walk: Walk, bars: BarPage, until:
         return []
     if walk.interval is not ONE_MINUTE:
         return await select_gaps(connection, walk.symbol, *span)
-    missing = list(subtract([span], _runs(bars)))
-    return list(classify(missing, await select_absences(connection, walk.symbol, *span)))
+    missing = Runs.of(span) - _present_minutes(bars)
+    return classify(missing, await select_absences(connection, walk.symbol, *span))
 
 
-def _runs(bars: BarPage) -> list[Run]:
-    """The runs of minutes that a page of minutes has."""
+def _present_minutes(bars: BarPage) -> Runs:
+    """The minutes that a page of minutes has."""
     if not len(bars):
-        return []
+        return Runs()
     minutes = bars.opened_at.astype("datetime64[m]").astype(np.int64)
     breaks = np.flatnonzero(np.diff(minutes) != 1)
     firsts = minutes[np.concatenate(([0], breaks + 1))]
     lasts = minutes[np.concatenate((breaks, [len(minutes) - 1]))]
-    return [
+    return Runs(
         Run(EPOCH + first * MINUTE, EPOCH + (last + 1) * MINUTE)
         for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
-    ]
+    )

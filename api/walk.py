@@ -9,8 +9,8 @@ from api.catalog import Catalog
 from api.cursor import Cursor, deciding_parameters, decode_cursor, foreign_cursor
 from api.intervals import INTERVALS, Interval
 from api.parameters import HistoryQuery, is_fixed_range, read_range
-from shared.gaps import Run
 from shared.instant import MINUTE, from_milliseconds
+from shared.runs import Run
 
 _ROUTE = "history"
 # What decides which rows are walked; how they are written may change from page to page.

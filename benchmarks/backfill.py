@@ -13,8 +13,8 @@ from benchmarks.common import SYMBOL, Database, collector_environment, database,
 from collector.archive import ArchiveFile
 from collector.klines import Label
 from collector.pack import COPY_COLUMNS, pack_archive
-from shared.gaps import Run
 from shared.instant import from_milliseconds, parse_instant, utc_now
+from shared.runs import Run
 
 YEAR = 2024
 MINUTES = 366 * 1440

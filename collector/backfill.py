@@ -18,10 +18,11 @@ from collector.live import DOUBT_SECONDS
 from collector.recorder import Recorder
 from shared.database.driver import translated
 from shared.errors import ArchiveCorruptError, ExchangeRefusedError, ExchangeUnreachableError
-from shared.gaps import Run, select_absences, select_missing, subtract
+from shared.gaps import select_absences, select_missing
 from shared.instant import MINUTE, floor_day, from_milliseconds, to_milliseconds
 from shared.lifecycle import Stopping, wait
 from shared.logging import get_logger
+from shared.runs import Run, Runs
 
 log = get_logger(__name__)
 
@@ -38,8 +39,8 @@ OnProgress = Callable[[int], object]
 class Plan:
     """Hands out the parts of some holes, newest first, cut so that each is one file or one page."""
 
-    def __init__(self, holes: list[Run], archives: Archives, symbol: str, now_ms: int) -> None:
-        self._holes = sorted(holes)
+    def __init__(self, holes: Runs, archives: Archives, symbol: str, now_ms: int) -> None:
+        self._holes = list(holes)
         self._archives = archives
         self._symbol = symbol
         self._now_ms = now_ms
@@ -67,12 +68,11 @@ class Plan:
         """Whether anything older than `end` is still to be handed out."""
         return any(hole.start < end for hole in self._holes)
 
-    def withdraw(self, start: datetime, end: datetime) -> list[Run]:
+    def withdraw(self, start: datetime, end: datetime) -> Runs:
         """Hand out nothing of [start, end) any more, and return what of it was still to be handed out."""
-        kept = list(subtract(self._holes, [Run(start, end)]))
-        withdrawn = list(subtract(self._holes, kept))
-        self._holes = kept
-        return withdrawn
+        holes, withdrawn = Runs(self._holes), Runs.of(Run(start, end))
+        self._holes = list(holes - withdrawn)
+        return holes & withdrawn
 
 
 class Backfill:
@@ -102,19 +102,17 @@ class Backfill:
         """Return where the live minutes begin, which are not backfilled."""
         return from_milliseconds(self._binance.clock.open_minute_ms()) - LIVE_MINUTES
 
-    async def holes(self, since: datetime, until: datetime, *, ask_again: bool) -> list[Run]:
+    async def holes(self, since: datetime, until: datetime, *, ask_again: bool) -> Runs:
         """Return what is to be asked for in [since, until): what never was, and with `ask_again` what is due again."""
         if since >= until:
-            return []
+            return Runs()
         async with self._recorder.pool.acquire() as connection:
             missing = await select_missing(connection, self._symbol, since, until)
-            known = await select_absences(connection, self._symbol, since, until, with_refused=True) if missing else []
-            due = await select_due_absences(connection, self._symbol, self._binance.clock.now()) if known else []
-        never_asked = list(subtract(missing, known))
-        if not ask_again:
-            return never_asked
-        kept_for_later = list(subtract(known, due))
-        return list(subtract(missing, kept_for_later))
+            known = (
+                await select_absences(connection, self._symbol, since, until, with_refused=True) if missing else Runs()
+            )
+            due = await select_due_absences(connection, self._symbol, self._binance.clock.now()) if known else Runs()
+        return missing - (known - due if ask_again else known)
 
     async def fill(
         self, since: datetime, until: datetime, *, ask_again: bool, on_progress: OnProgress | None = None
@@ -126,7 +124,7 @@ class Backfill:
         holes = await self.holes(since, until, ask_again=ask_again)
         if not holes:
             return 0
-        log.info("backfill_began", symbol=self._symbol, holes=len(holes), minutes=sum(hole.minutes for hole in holes))
+        log.info("backfill_began", symbol=self._symbol, holes=len(holes), minutes=holes.minutes)
         plan = Plan(holes, self._archives, self._symbol, self._binance.clock.now_ms())
         async with asyncio.TaskGroup() as workers:
             tasks = [workers.create_task(self._work(plan, on_progress), name=f"backfill-{n}") for n in range(WORKERS)]

@@ -17,7 +17,7 @@ from collector.tasks import run_until
 from collector.worker import Worker
 from shared.database.driver import Pool
 from shared.errors import LeadershipLostError, UsageError
-from shared.gaps import select_absences, select_missing, subtract
+from shared.gaps import select_absences, select_missing
 from shared.instant import floor_minute, parse_instant, to_text
 from shared.lifecycle import stop_on_signals, wait
 from shared.logging import get_logger
@@ -109,7 +109,7 @@ class BackfillCommand:
         async with pool.acquire() as connection:
             missing = await select_missing(connection, symbol, since, until)
             known = await select_absences(connection, symbol, since, until, with_refused=True)
-        return sum(run.minutes for run in subtract(missing, known))
+        return (missing - known).minutes
 
 
 async def _to_its_end(work: Coroutine[object, object, int]) -> None:

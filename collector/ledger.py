@@ -1,17 +1,17 @@
 """The gap ledger's writing side: what the exchange was asked for and does not have, and when to ask again."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.database.driver import Connection
-from shared.gaps import Run, subtract
 from shared.instant import DAY
+from shared.runs import Run, Runs
 
 # Asked again after 1, 2, 4 … minutes: while young at least every 6 hours, afterwards up to every 30 days.
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE_YOUNG = timedelta(hours=6)
 LONGEST_PAUSE_OLD = timedelta(days=30)
 YOUNG = 7 * DAY
+_NONE = Runs()
 
 
 def ask_again_after(times_asked: int, age: timedelta) -> timedelta:
@@ -24,12 +24,12 @@ async def record_answer(  # noqa: PLR0913 - what was asked, what came of it, and
     connection: Connection,
     symbol: str,
     asked: Run,
-    absent: Sequence[Run],
+    absent: Runs,
     now: datetime,
     *,
-    refused: Sequence[Run] = (),
+    refused: Runs = _NONE,
 ) -> None:
-    """Write down that the exchange, asked for `asked`, lacks the runs `absent`, and has only nonsense for `refused`.
+    """Write down that the exchange, asked for `asked`, lacks the minutes `absent`, and has only nonsense for `refused`.
 
     To be called in the transaction that stores what it has. Ledger runs that reach out of `asked` keep what lies
     outside; a run that was known counts one asking more. `now` is the exchange's time.
@@ -48,7 +48,7 @@ async def record_answer(  # noqa: PLR0913 - what was asked, what came of it, and
     )
     rows = []
     for row in known:
-        kept = subtract([Run(row["start_minute"], row["end_minute"])], [asked])
+        kept = Runs.of(Run(row["start_minute"], row["end_minute"])) - Runs.of(asked)
         rows += [(symbol, *run, *tuple(row)[2:]) for run in kept]
     for run, is_refused in (*((run, False) for run in absent), *((run, True) for run in refused)):
         before = [row for row in known if row["start_minute"] < run.end and row["end_minute"] > run.start]
@@ -66,17 +66,16 @@ async def record_answer(  # noqa: PLR0913 - what was asked, what came of it, and
     )
 
 
-async def select_due_absences(connection: Connection, symbol: str, now: datetime) -> list[Run]:
-    """Return the runs to ask for again by now, oldest first."""
+async def select_due_absences(connection: Connection, symbol: str, now: datetime) -> Runs:
+    """Return the minutes to ask for again by now."""
     rows = await connection.fetch(
         """
         SELECT start_minute, end_minute
         FROM absences
         WHERE symbol = $1
           AND ask_again_at <= $2
-        ORDER BY start_minute
         """,
         symbol,
         now,
     )
-    return [Run(row["start_minute"], row["end_minute"]) for row in rows]
+    return Runs(Run(row["start_minute"], row["end_minute"]) for row in rows)

@@ -9,8 +9,8 @@ from datetime import date, timedelta
 
 from collector.archive import ArchiveFile, is_header, is_microseconds, open_csv
 from collector.klines import MINUTE_MS, Label
-from shared.gaps import Run
 from shared.instant import to_milliseconds
+from shared.runs import Run
 
 COPY_COLUMNS = (
     "minute",

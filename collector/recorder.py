@@ -11,14 +11,15 @@ import asyncpg
 
 from collector.archive import ArchiveFile, read_archive
 from collector.clock import ExchangeClock
-from collector.klines import MINUTE_MS, Kline, KlinePage, Label, Refusal, log_refusals
+from collector.klines import Kline, KlinePage, Label, Refusal, log_refusals
 from collector.ledger import record_answer
 from collector.pack import UnusualRowError, pack_archive
 from collector.store import Stored, copy_archive, take_write_lock, upsert_klines
 from shared.database.driver import Pool
-from shared.gaps import Run, select_absences, select_missing, subtract
-from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.gaps import select_absences, select_missing
+from shared.instant import from_milliseconds, to_milliseconds
 from shared.logging import get_logger
+from shared.runs import Run, Runs
 
 log = get_logger(__name__)
 
@@ -86,17 +87,15 @@ class Recorder:
         async with self.pool.acquire() as connection, connection.transaction():
             stored = await upsert_klines(connection, self._label(symbol), page.klines)
             settled = _run(start_ms, max(start_ms, end_ms - SETTLED_MS))
-            missing = missing_runs(_kept(page, stored), settled)
-            refused = refused_runs([*page.refused, *stored.refused], missing)
+            missing = Runs.of(settled) - _kept_minutes(page, stored)
+            refused = refused_minutes([*page.refused, *stored.refused], missing)
             if missing:
                 await take_write_lock(connection, self._epoch)
                 known = await select_absences(connection, symbol, *settled, with_refused=True)
                 # A host that lags may lack what was stored before; that is there all the same.
-                stored_before = list(subtract(missing, await select_missing(connection, symbol, *settled)))
-                for run in list(subtract(list(subtract(missing, known)), stored_before)):
-                    nonsense = overlaps([run], refused)
-                    absent = list(subtract([run], nonsense))
-                    await record_answer(connection, symbol, run, absent, self._clock.now(), refused=nonsense)
+                for run in (missing & await select_missing(connection, symbol, *settled)) - known:
+                    asked, now = Runs.of(run), self._clock.now()
+                    await record_answer(connection, symbol, run, asked - refused, now, refused=asked & refused)
         self._finish(symbol, "rest", stored, page.refused)
         return stored
 
@@ -106,10 +105,9 @@ class Recorder:
             stored = await upsert_klines(connection, self._label(symbol), page.klines)
             # The ledger only under the write lock: parts of one of its runs may be asked for side by side.
             await take_write_lock(connection, self._epoch)
-            missing = missing_runs(_kept(page, stored), asked)
-            refused = refused_runs([*page.refused, *stored.refused], missing)
-            absent = list(subtract(missing, refused))
-            await record_answer(connection, symbol, asked, absent, self._clock.now(), refused=refused)
+            missing = Runs.of(asked) - _kept_minutes(page, stored)
+            refused = refused_minutes([*page.refused, *stored.refused], missing)
+            await record_answer(connection, symbol, asked, missing - refused, self._clock.now(), refused=refused)
         self._finish(symbol, "rest", stored, page.refused)
         return stored
 
@@ -151,39 +149,24 @@ class Recorder:
         log_refusals(self.counts.add_refused(symbol, [*refused, *stored.refused]), symbol, origin)
 
 
-def missing_runs(klines: Sequence[Kline], asked: Run) -> list[Run]:
-    """Return the runs of `asked` that no kline is there for; klines are in order."""
-    present: list[Run] = []
-    for kline in klines:
-        minute = from_milliseconds(kline.minute_ms)
-        if present and present[-1].end == minute:
-            present[-1] = Run(present[-1].start, minute + MINUTE)
-        else:
-            present.append(Run(minute, minute + MINUTE))
-    return list(subtract([asked], present))
-
-
-def refused_runs(refused: Sequence[Refusal], missing: Sequence[Run]) -> list[Run]:
+def refused_minutes(refused: Sequence[Refusal], missing: Runs) -> Runs:
     """Return what of `missing` the exchange has rows for that were refused; it is not absent there.
 
     A row that does not even tell its minute may stand for any of them.
     """
     wanted = [refusal for refusal in refused if not refusal.is_spare]
     if any(refusal.minute_ms is None for refusal in wanted):
-        return list(missing)
-    minutes = sorted({refusal.minute_ms for refusal in wanted if refusal.minute_ms is not None})
-    return overlaps(missing, [_run(minute_ms, minute_ms + MINUTE_MS) for minute_ms in minutes])
+        return missing
+    told = (from_milliseconds(refusal.minute_ms) for refusal in wanted if refusal.minute_ms is not None)
+    return missing & Runs.of_minutes(told)
 
 
-def overlaps(runs: Sequence[Run], others: Sequence[Run]) -> list[Run]:
-    """Return what of `runs` is in `others` too; both sorted by start and not overlapping among themselves."""
-    return list(subtract(runs, list(subtract(runs, others))))
-
-
-def _kept(page: KlinePage, stored: Stored) -> list[Kline]:
-    """Return what of a page is in the ticks now."""
+def _kept_minutes(page: KlinePage, stored: Stored) -> Runs:
+    """Return the minutes of a page that are in the ticks now."""
     refused = {refusal.minute_ms for refusal in stored.refused}
-    return [kline for kline in page.klines if kline.minute_ms not in refused]
+    return Runs.of_minutes(
+        from_milliseconds(kline.minute_ms) for kline in page.klines if kline.minute_ms not in refused
+    )
 
 
 def _run(start_ms: int, end_ms: int) -> Run:

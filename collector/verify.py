@@ -14,9 +14,10 @@ from collector.pauses import load_pause, share_pauses
 from collector.settings import CollectorSettings
 from shared.database.driver import Connection, connect, translated
 from shared.errors import UsageError
-from shared.gaps import Run, select_record_range
+from shared.gaps import select_record_range
 from shared.instant import floor_minute, from_milliseconds, parse_instant, to_milliseconds, to_text
 from shared.lifecycle import Stopping, stop_on_signals
+from shared.runs import Run
 
 SHOWN_DIFFERENCES = 50
 _FIELDS = Kline._fields[1:]

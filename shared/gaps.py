@@ -4,28 +4,17 @@ Nothing stores a gap. Missing minutes are read off the rollups, which always agr
 `absences` says which of them the exchange does not have. So a gap cannot outlive the arrival of its minutes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from shared.database.driver import Connection
 from shared.instant import DAY, MINUTE, floor_minute
+from shared.runs import Run, Runs
 
 Cause = Literal["source_absent", "not_collected"]
 
 _HOUR = 60 * MINUTE
-
-
-class Run(NamedTuple):
-    """The minutes [start, end)."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def minutes(self) -> int:
-        """How many minutes the run has."""
-        return (self.end - self.start) // MINUTE
 
 
 class Gap(NamedTuple):
@@ -63,8 +52,8 @@ async def select_record_range(connection: Connection, symbol: str) -> Run | None
     return Run(start, max(start, floor_minute(row["now"])))
 
 
-async def select_missing(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Run]:
-    """Return the runs of minutes in [start, end) that have no tick, oldest first; both ends are whole minutes."""
+async def select_missing(connection: Connection, symbol: str, start: datetime, end: datetime) -> Runs:
+    """Return the minutes in [start, end) that have no tick; both ends are whole minutes."""
     days = await connection.fetch(
         """
         SELECT day, count
@@ -98,13 +87,13 @@ async def select_missing(connection: Connection, symbol: str, start: datetime, e
     )
     whole = (Run(row["day"], row["day"] + DAY) for row in days if row["count"] == DAY // MINUTE)
     pieces = (run for row in hours for run in present_in_hour(row["hour"], row["minutes"]))
-    return list(subtract([Run(start, end)], sorted((*whole, *pieces))))
+    return Runs.of(Run(start, end)) - Runs((*whole, *pieces))
 
 
 async def select_absences(
     connection: Connection, symbol: str, start: datetime, end: datetime, *, with_refused: bool = False
-) -> list[Run]:
-    """Return the ledger's runs that touch [start, end), oldest first: what the exchange does not have.
+) -> Runs:
+    """Return the minutes of the ledger's runs that touch [start, end): what the exchange does not have.
 
     With `with_refused` also what it has only as rows that were refused: asked for in vain as well, but not absent.
     """
@@ -123,7 +112,7 @@ async def select_absences(
         end,
         with_refused,
     )
-    return [Run(row["start_minute"], row["end_minute"]) for row in rows]
+    return Runs(Run(row["start_minute"], row["end_minute"]) for row in rows)
 
 
 async def select_gaps(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Gap]:
@@ -131,7 +120,7 @@ async def select_gaps(connection: Connection, symbol: str, start: datetime, end:
     missing = await select_missing(connection, symbol, start, end)
     if not missing:
         return []
-    return list(classify(missing, await select_absences(connection, symbol, start, end)))
+    return classify(missing, await select_absences(connection, symbol, start, end))
 
 
 def present_in_hour(hour: datetime, minutes: int) -> Iterator[Run]:
@@ -150,29 +139,11 @@ def present_in_hour(hour: datetime, minutes: int) -> Iterator[Run]:
             minute += 1
 
 
-def subtract(runs: Iterable[Run], taken: Sequence[Run]) -> Iterator[Run]:
-    """Yield what of `runs` is in none of `taken`; both sorted by start and not overlapping among themselves."""
-    first = 0
-    for run in runs:
-        start = run.start
-        while first < len(taken) and taken[first].end <= start:
-            first += 1
-        index = first
-        while index < len(taken) and taken[index].start < run.end:
-            if taken[index].start > start:
-                yield Run(start, taken[index].start)
-            start = max(start, taken[index].end)
-            index += 1
-        if start < run.end:
-            yield Run(start, run.end)
-
-
-def classify(missing: Sequence[Run], absences: Sequence[Run]) -> Iterator[Gap]:
-    """Give each missing run its cause, splitting it where the ledger begins or ends; neighbours alike are joined."""
-    ours = list(subtract(missing, absences))
-    theirs = subtract(missing, ours)
-    gaps = [Gap(*run, "not_collected") for run in ours] + [Gap(*run, "source_absent") for run in theirs]
-    yield from join_neighbours(sorted(gaps))
+def classify(missing: Runs, absences: Runs) -> list[Gap]:
+    """Give each missing minute its cause, and return them as gaps, oldest first."""
+    not_collected = [Gap(*run, "not_collected") for run in missing - absences]
+    source_absent = [Gap(*run, "source_absent") for run in missing & absences]
+    return sorted(not_collected + source_absent)
 
 
 def are_absent(gaps: Iterable[Gap]) -> bool:

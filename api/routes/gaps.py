@@ -18,8 +18,9 @@ from api.parameters import GapsParameters, GapsQuery, is_fixed_range, read_range
 from api.schemas import Gaps
 from api.state import SharedState
 from shared.database.driver import Connection
-from shared.gaps import Gap, Run, are_absent, join_neighbours, select_gaps
+from shared.gaps import Gap, are_absent, join_neighbours, select_gaps
 from shared.instant import DAY, to_text
+from shared.runs import Run
 
 router = APIRouter(tags=["Prices"])
 

@@ -19,8 +19,9 @@ from api.state import SharedState
 from api.statistics import PERCENTILES, Summary, summarise
 from api.statistics_queries import Closes, Totals, select_statistics
 from shared.database.driver import Connection
-from shared.gaps import Run, are_absent, select_gaps
+from shared.gaps import are_absent, select_gaps
 from shared.instant import DAY, MINUTE, to_text
+from shared.runs import Run
 
 router = APIRouter(tags=["Prices"])
 

@@ -5,10 +5,10 @@ import structlog
 
 from collector.binance import INVALID_SYMBOL
 from collector.klines import parse_klines
-from collector.recorder import Counts, refused_runs
+from collector.recorder import Counts, refused_minutes
 from shared.errors import ExchangeRefusedError, UsageError
-from shared.gaps import Run
 from shared.instant import MINUTE, from_milliseconds
+from shared.runs import Run, Runs
 from tests.klines import MINUTE_MS, row
 from tests.peculiar_exchange import NOW_MS, Peculiar, exchange_at
 
@@ -97,8 +97,8 @@ async def test_minutes_of_refused_rows_are_told_from_absent_ones(spoilt: list[ob
     async with exchange_at(Peculiar(spoil=lambda _: rows)) as exchange:
         page = await exchange.binance.klines("BTCUSDT", START_MS, START_MS + 3 * MINUTE_MS)
     first = from_milliseconds(START_MS)
-    missing = [Run(first + MINUTE, first + 3 * MINUTE)]
-    runs = refused_runs(page.refused, missing)
+    missing = Runs.of(Run(first + MINUTE, first + 3 * MINUTE))
+    runs = refused_minutes(page.refused, missing)
     assert [
         minute for minute in range(5) if any(run.start <= first + minute * MINUTE < run.end for run in runs)
     ] == lost

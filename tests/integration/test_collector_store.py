@@ -19,8 +19,9 @@ from shared.database.driver import Connection, Pool
 from shared.database.migrate import migrate
 from shared.database.rollups import rebuild_rollups
 from shared.errors import LeadershipLostError
-from shared.gaps import Run, select_absences, select_gaps, select_missing
+from shared.gaps import select_absences, select_gaps, select_missing
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.runs import Run, Runs
 from tests.archives import zipped
 from tests.collecting import connected, rollup_differences, stored
 from tests.klines import MINUTE_MS, kline, row
@@ -115,7 +116,7 @@ async def test_row_that_postgres_refuses_is_asked_for_again_only_later(pool: Poo
     epoch = await lead(connection)
     page = [kline(at(0)), kline(at(1), "1.0", low="1.00000000000000000000000001"), kline(at(2))]
     await recorder(pool, epoch).record_page("BTCUSDT", KlinePage(page, []), run(0, 3))
-    assert await select_absences(connection, "BTCUSDT", *run(0, 3), with_refused=True) == [run(1, 2)]
+    assert await select_absences(connection, "BTCUSDT", *run(0, 3), with_refused=True) == Runs.of(run(1, 2))
     assert [gap.cause for gap in await select_gaps(connection, "BTCUSDT", *run(0, 3))] == ["not_collected"]
 
 
@@ -196,7 +197,7 @@ async def test_archive_is_stored_as_a_page_would_be(pool: Pool, connection: Conn
     ticks = await stored(connection, "BTCUSDT", *run(0, 100))
     assert [(tick[0], tick[4]) for tick in ticks] == [(DAY + minute * MINUTE, f"{minute + 1}.10") for minute in minutes]
     assert await connection.fetchval("SELECT DISTINCT source FROM ticks") == source
-    assert await select_absences(connection, "BTCUSDT", *run(0, 100)) == []
+    assert await select_absences(connection, "BTCUSDT", *run(0, 100)) == Runs()
     assert await rollup_differences(connection) == 0
 
 
@@ -273,10 +274,10 @@ async def test_absences_are_due_again_when_their_pause_is_over(connection: Conne
     """Oldest first; those of other symbols are not mixed in."""
     now = LATER
     async with connection.transaction():
-        await record_answer(connection, "BTCUSDT", run(0, 10), [run(2, 4), run(6, 7)], now)
-        await record_answer(connection, "ETHUSDT", run(0, 10), [run(0, 10)], now)
-    assert await select_due_absences(connection, "BTCUSDT", now) == []
-    assert await select_due_absences(connection, "BTCUSDT", now + MINUTE) == [run(2, 4), run(6, 7)]
+        await record_answer(connection, "BTCUSDT", run(0, 10), Runs.of(run(2, 4), run(6, 7)), now)
+        await record_answer(connection, "ETHUSDT", run(0, 10), Runs.of(run(0, 10)), now)
+    assert await select_due_absences(connection, "BTCUSDT", now) == Runs()
+    assert await select_due_absences(connection, "BTCUSDT", now + MINUTE) == Runs.of(run(2, 4), run(6, 7))
 
 
 async def test_live_reading_leaves_the_last_minute_open_and_known_absences_alone(
@@ -285,9 +286,9 @@ async def test_live_reading_leaves_the_last_minute_open_and_known_absences_alone
     """A minute that has just closed may still come; the ledger's own times of asking stand."""
     writer = recorder(pool, await lead(connection))
     await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), at(0), at(5))
-    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == [run(0, 2), run(3, 4)]
+    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs.of(run(0, 2), run(3, 4))
     await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), at(0), at(6))
-    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == [run(0, 2), run(3, 4), run(4, 5)]
+    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs.of(run(0, 2), run(3, 5))
     assert await connection.fetchval("SELECT max(times_asked) FROM absences") == 1
 
 

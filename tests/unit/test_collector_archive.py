@@ -19,8 +19,8 @@ from collector.klines import Kline, Label
 from collector.pack import COPY_COLUMNS, PackedArchive, UnusualRowError, pack_archive
 from collector.rate_limit import RequestGate
 from shared.errors import ArchiveCorruptError
-from shared.gaps import Run
 from shared.instant import from_milliseconds, to_milliseconds
+from shared.runs import Run
 from tests.archives import zipped, zipped_text
 from tests.klines import MINUTE_MS, kline, row
 

@@ -18,12 +18,11 @@ from collector.binance import PAGE_LIMIT
 from collector.clock import ExchangeClock
 from collector.ledger import FIRST_PAUSE, LONGEST_PAUSE_OLD, LONGEST_PAUSE_YOUNG, YOUNG, ask_again_after
 from collector.rate_limit import RequestGate
-from collector.recorder import missing_runs
 from collector.tasks import telling_cause
 from collector.verify import compare_minutes
 from shared.errors import DatabaseOutdatedError, DatabaseUnavailableError, LeadershipLostError, UsageError
-from shared.gaps import Run
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.runs import Run, Runs
 from tests.klines import MINUTE_MS, kline
 
 BASE = datetime(2025, 3, 5, tzinfo=UTC)
@@ -60,7 +59,7 @@ def test_parts_are_the_holes_cut_up_newest_first(url: str, pairs: list[tuple[int
 
     async def check() -> None:
         async with archives(url) as offered:
-            plan = Plan(list(holes), offered, "BTCUSDT", NOW_MS)
+            plan = Plan(Runs(holes), offered, "BTCUSDT", NOW_MS)
             parts: list[Run] = []
             while part := plan.next():
                 run, file = part
@@ -86,7 +85,7 @@ async def test_long_hole_uses_files_for_all_but_its_newest_day() -> None:
     """Though it hardly ever ends at midnight."""
     async with archives("http://archive.invalid") as offered:
         end = datetime(2026, 1, 20, 11, 58, tzinfo=UTC)
-        plan = Plan([Run(end - timedelta(days=80), end)], offered, "BTCUSDT", NOW_MS)
+        plan = Plan(Runs.of(Run(end - timedelta(days=80), end)), offered, "BTCUSDT", NOW_MS)
         names = []
         while part := plan.next():
             names.append(part[1].name if part[1] else part[0].minutes)
@@ -102,13 +101,13 @@ def test_withdrawn_minutes_are_not_handed_out(pairs: list[tuple[int, int]], take
 
     async def check() -> None:
         async with archives("") as offered:
-            plan = Plan(holes_of(pairs), offered, "BTCUSDT", NOW_MS)
+            plan = Plan(Runs(holes_of(pairs)), offered, "BTCUSDT", NOW_MS)
             handed = [part[0] for _ in range(taken) if (part := plan.next())]
             withdrawn = plan.withdraw(first, last)
             while part := plan.next():
                 handed.append(part[0])
             assert all(first <= run.start < run.end <= last for run in withdrawn)
-            assert not any(run.start < last and run.end > first for run in handed[taken:])
+            assert not Runs(handed[taken:]) & Runs.of(Run(first, last))
             total = sum(run.minutes for run in holes_of(pairs))
             assert sum(run.minutes for run in handed) + sum(run.minutes for run in withdrawn) == total
 
@@ -124,17 +123,6 @@ def test_pages_are_full_from_the_newest_on(minutes: int) -> None:
     assert found[0].end == hole.end
     assert found[-1].start == hole.start
     assert all(later.start == earlier.end for later, earlier in itertools.pairwise(found))
-
-
-@given(st.sets(st.integers(0, 30)))
-def test_missing_runs_are_what_no_kline_is_there_for(present: set[int]) -> None:
-    """As a naive set has it."""
-    asked = Run(BASE, BASE + 30 * MINUTE)
-    base_ms = to_milliseconds(BASE)
-    found = missing_runs([kline(base_ms + minute * MINUTE_MS) for minute in sorted(present)], asked)
-    minutes = [(run.start - BASE) // MINUTE + offset for run in found for offset in range(run.minutes)]
-    assert minutes == sorted(set(range(30)) - present)
-    assert all(earlier.end < later.start for earlier, later in itertools.pairwise(found))
 
 
 @given(st.integers(1, 10_000), st.integers(0, 10_000_000))

@@ -1,4 +1,4 @@
-"""The arithmetic of runs of minutes, held against a naive set of minutes."""
+"""Which minutes are missing and why, held against a naive set of minutes."""
 
 import itertools
 from collections.abc import Iterable
@@ -7,24 +7,18 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.gaps import Gap, Run, classify, present_in_hour, subtract
+from shared.gaps import Gap, classify, present_in_hour
 from shared.instant import MINUTE
+from shared.runs import Run, Runs
 
 BASE = datetime(2024, 3, 5, 7, tzinfo=UTC)
 
 minute_sets = st.sets(st.integers(0, 40), max_size=41)
 
 
-def runs_of(minutes: Iterable[int]) -> list[Run]:
-    """The runs that a set of minutes makes, sorted."""
-    runs: list[Run] = []
-    for minute in sorted(minutes):
-        start = BASE + minute * MINUTE
-        if runs and runs[-1].end == start:
-            runs[-1] = Run(runs[-1].start, start + MINUTE)
-        else:
-            runs.append(Run(start, start + MINUTE))
-    return runs
+def runs_of(minutes: Iterable[int]) -> Runs:
+    """The set of minutes as runs."""
+    return Runs.of_minutes(BASE + minute * MINUTE for minute in minutes)
 
 
 def minutes_of(runs: Iterable[Run | Gap]) -> list[int]:
@@ -32,34 +26,10 @@ def minutes_of(runs: Iterable[Run | Gap]) -> list[int]:
     return [(run.start - BASE) // MINUTE + offset for run in runs for offset in range(run.minutes)]
 
 
-def cut(runs: list[Run], cuts: set[int]) -> list[Run]:
-    """The same minutes in more runs that touch."""
-    pieces = []
-    for run in runs:
-        start = run.start
-        for at in sorted(cuts):
-            place = BASE + at * MINUTE
-            if start < place < run.end:
-                pieces.append(Run(start, place))
-                start = place
-        pieces.append(Run(start, run.end))
-    return pieces
-
-
-@given(minute_sets, minute_sets, minute_sets, minute_sets)
-def test_subtract_is_the_difference_of_sets(runs: set[int], taken: set[int], cuts: set[int], others: set[int]) -> None:
-    """Each minute left once, in order, whatever touches or overlaps."""
-    left = list(subtract(cut(runs_of(runs), cuts), cut(runs_of(taken), others)))
-    assert minutes_of(left) == sorted(runs - taken)
-    assert all(run.start < run.end for run in left)
-
-
-@given(minute_sets, minute_sets, minute_sets, minute_sets)
-def test_classify_gives_each_missing_minute_one_cause_and_joins_neighbours(
-    missing: set[int], absent: set[int], cuts: set[int], others: set[int]
-) -> None:
+@given(minute_sets, minute_sets)
+def test_classify_gives_each_missing_minute_one_cause_and_joins_neighbours(missing: set[int], absent: set[int]) -> None:
     """`source_absent` where the ledger names it, else `not_collected`; the ledger says nothing of what is there."""
-    gaps = list(classify(cut(runs_of(missing), cuts), cut(runs_of(absent), others)))
+    gaps = classify(runs_of(missing), runs_of(absent))
     by_cause = {cause: [gap for gap in gaps if gap.cause == cause] for cause in ("source_absent", "not_collected")}
     assert minutes_of(by_cause["source_absent"]) == sorted(missing & absent)
     assert minutes_of(by_cause["not_collected"]) == sorted(missing - absent)
