@@ -10,11 +10,11 @@ import aiohttp
 import asyncpg
 
 from benchmarks.common import SYMBOL, Database, collector_environment, database, exchange, get_bytes, memory_mb, process
-from collector.archive import ArchiveFile
+from collector.copy_text import COPY_COLUMNS
 from collector.klines import Label
-from collector.pack import COPY_COLUMNS, pack_archive
-from shared.instant import from_milliseconds, parse_instant, utc_now
-from shared.runs import Run
+from collector.sources.binance.archive_copy import write_copy_text
+from collector.sources.binance.archive_file import ArchiveFile
+from shared.instant import parse_instant, utc_now
 
 YEAR = 2024
 MINUTES = 366 * 1440
@@ -29,8 +29,7 @@ async def fetch_year(url: str) -> list[bytes]:
             file = ArchiveFile(SYMBOL, "monthly", first_day)
             content = await get_bytes(session, url + file.path)
             await get_bytes(session, url + file.path + ".CHECKSUM")
-            whole = Run(from_milliseconds(file.start_ms), from_milliseconds(file.end_ms))
-            pieces += pack_archive(Label(SYMBOL, "simulated", 0), file, content, whole).pieces
+            pieces += write_copy_text(Label(SYMBOL, "simulated", 0), file, content, file.minutes).pieces
     return pieces
 
 

@@ -4,14 +4,14 @@ import sys
 from argparse import Namespace
 
 from collector.backfill_command import run_backfill
+from collector.dates import check_dates
+from collector.gaps_command import print_gaps
 from collector.settings import CollectorSettings
+from collector.sources.registry import load_source_settings
 from collector.verify import verify
 from collector.worker import run_service
 from shared.command import EXIT_DIFFERENT, EXIT_OK, Parser, run
-from shared.database.driver import connect, translated
-from shared.errors import UsageError
-from shared.gaps import select_gaps, select_record_range
-from shared.instant import floor_minute, parse_instant, to_text, utc_now
+from shared.instant import to_text
 from shared.logging import configure_logging
 from shared.settings import LoggingSettings
 
@@ -51,42 +51,20 @@ async def main(arguments: list[str]) -> int:
         case "run":
             await run_service(settings)
         case "backfill":
-            _check_dates(options)
+            check_dates(options)
             await run_backfill(settings, options.since, options.until)
         case "gaps":
-            await _print_gaps(settings, options)
+            check_dates(options)
+            await print_gaps(settings, options.since, options.until)
         case _:
             return await _print_verification(settings, options)
     return EXIT_OK
 
 
-async def _print_gaps(settings: CollectorSettings, options: Namespace) -> None:
-    _check_dates(options)
-    async with connect(settings.database_url.get_secret_value(), "minutebook-gaps") as connection:
-        with translated():
-            now = await connection.fetchval("SELECT exchange_now()")
-            for symbol in settings.symbols:
-                record = await select_record_range(connection, symbol)
-                if record is None:
-                    print(f"{symbol}: nothing is collected yet")
-                    continue
-                start = floor_minute(parse_instant(options.since, now)) if options.since else record.start
-                # Past the record of a symbol that was given up only who asks for it is told of gaps.
-                end = floor_minute(min(now, parse_instant(options.until, now))) if options.until else record.end
-                if start >= end:
-                    raise UsageError(f"{symbol} has no closed minute from {to_text(start)} to {to_text(end)}.")
-                gaps = await select_gaps(connection, symbol, start, end)
-                missing, expected = sum(gap.minutes for gap in gaps), (end - start).total_seconds() / 60
-                share = f"{100 * (1 - missing / expected):.4f} % complete"
-                print(f"{symbol}: {to_text(start)} to {to_text(end)}, {missing} minutes missing, {share}")
-                for gap in gaps:
-                    print(f"  {to_text(gap.start)}  {to_text(gap.end)}  {gap.minutes:>7}  {gap.cause}")
-
-
 async def _print_verification(settings: CollectorSettings, options: Namespace) -> int:
-    _check_dates(options)
+    check_dates(options)
     code = EXIT_OK
-    for found in await verify(settings, options.since, options.until):
+    for found in await verify(settings, load_source_settings(settings.symbols), options.since, options.until):
         for difference in found.differences:
             print(f"{found.symbol} {difference}")
         if found.different > len(found.differences):
@@ -96,17 +74,6 @@ async def _print_verification(settings: CollectorSettings, options: Namespace) -
         print(f"{found.symbol}: {span}, {found.equal} minutes equal, {found.different} different{refused}")
         code = EXIT_DIFFERENT if found.different else code
     return code
-
-
-def _check_dates(options: Namespace) -> None:
-    """Refuse what is no date before anything is opened."""
-    for name in ("since", "until"):
-        text = getattr(options, name)
-        try:
-            if text is not None:
-                parse_instant(text, utc_now())
-        except ValueError as error:
-            raise UsageError(f"--{name}: {error}.") from error
 
 
 if __name__ == "__main__":

@@ -1,26 +1,31 @@
 """`collector backfill`: makes the record whole over a range, with a bar; beside a running collector, by asking it."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NoReturn
 
 from tqdm import tqdm
 
 from collector.backfill import WORKERS, Backfill
-from collector.exchange import open_exchange
+from collector.contact import make_contact
+from collector.dates import read_minute
 from collector.leadership import is_led
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
+from collector.sources.registry import group_by_source, load_source_settings, open_sources
 from collector.symbols import update_since, upsert_backfilled_symbol
-from collector.tasks import run_until
+from collector.tasks import find_cause, run_until
 from collector.worker import Worker
-from shared.database.driver import Pool
-from shared.errors import LeadershipLostError, UsageError
+from shared.database.connection import Connection
+from shared.database.database import Database
+from shared.errors import ExchangeError, LeadershipLostError, UsageError
 from shared.gaps import select_absences, select_missing
-from shared.instant import floor_minute, parse_instant, to_text
+from shared.instant import floor_minute, to_text
 from shared.lifecycle import stop_on_signals, wait
 from shared.logging import get_logger
+from shared.runs import Run
+from shared.symbols import name_at_source
 
 log = get_logger(__name__)
 
@@ -39,28 +44,52 @@ class BackfillCommand:
         self._symbols: Sequence[str] = worker.settings.symbols
         self.is_left_to_leader = False
 
-    async def lead(self, pool: Pool, epoch: int) -> None:
-        """Fill the holes ourselves: nobody else collects."""
+    async def lead(self, database: Database, epoch: int) -> None:
+        """Fill the holes ourselves: nobody else collects.
+
+        What one exchange cannot give keeps no other from being asked; its error is raised afterwards.
+        """
         self.is_left_to_leader = False
-        exchange, stop = self._worker.exchange, self._worker.stop
-        if not exchange.clock.is_known:
+        failures: list[ExchangeError] = []
+
+        async def fill(name: str, symbols: Sequence[str]) -> None:
+            try:
+                await self._fill_from(name, symbols, database, epoch)
+            except (ExchangeError, ExceptionGroup) as error:
+                cause = find_cause(error)
+                if not isinstance(cause, ExchangeError):
+                    raise
+                failures.append(cause)
+
+        groups = group_by_source(self._symbols)
+        await run_until(self._worker.stop, [fill(name, symbols) for name, symbols in groups.items()])
+        if failures:
+            raise failures[0]
+
+    async def _fill_from(self, name: str, symbols: Sequence[str], database: Database, epoch: int) -> None:
+        source, stop = self._worker.sources[name], self._worker.stop
+        if not source.clock.is_known:
             # A service waits for its exchange; who typed a command wants to be told. Raises ExchangeUnreachableError.
-            await exchange.binance.measure_time()
-        await exchange.greet(self._symbols)
-        since, until = self._range(exchange.clock.now())
-        recorder = Recorder(pool, exchange.clock, self._worker.settings.source, epoch, self._worker.counts)
-        for symbol in self._symbols:
-            await upsert_backfilled_symbol(pool, symbol, since, until)
-            backfill = Backfill(symbol, exchange, recorder, stop, asyncio.Semaphore(WORKERS))
-            settled = min(until, backfill.live_start())
-            wanted = await self._count_missing(pool, symbol, since, until)
-            with _bar(symbol, wanted) as bar:
-                while not stop.is_set() and await self._count_missing(pool, symbol, since, settled):
-                    filling = backfill.fill(since, settled, ask_again=False, on_progress=bar.update)
-                    await run_until(stop, [_to_its_end(filling)])
-                if settled < until:
-                    await run_until(stop, [self._fill_newest(backfill, until)])
-                bar.update(max(0, wanted - await self._count_missing(pool, symbol, since, until) - bar.n))
+            await source.measure_time()
+        await make_contact(source, [name_at_source(symbol) for symbol in symbols], stop)
+        wanted = self._read_range(source.clock.now())
+        recorder = Recorder(database, source, epoch, self._worker.counts)
+        for symbol in symbols:
+            await _begin_record(database, symbol, wanted)
+            backfill = Backfill(symbol, recorder, stop, asyncio.Semaphore(WORKERS))
+            await self._fill_symbol(symbol, backfill, database, wanted)
+
+    async def _fill_symbol(self, symbol: str, backfill: Backfill, database: Database, wanted: Run) -> None:
+        stop = self._worker.stop
+        settled = Run(wanted.start, min(wanted.end, backfill.live_start()))
+        missing = await _count_missing(database, symbol, wanted)
+        with _make_bar(symbol, missing) as bar:
+            while not stop.is_set() and await _count_missing(database, symbol, settled):
+                filling = backfill.fill(*settled, ask_again=False, on_progress=bar.update)
+                await run_until(stop, [filling])
+            if settled.end < wanted.end:
+                await run_until(stop, [self._fill_newest(backfill, wanted.end)])
+            bar.update(max(0, missing - await _count_missing(database, symbol, wanted) - bar.n))
 
     async def _fill_newest(self, backfill: Backfill, until: datetime) -> None:
         """Wait for the exchange to show a minute after the last one that is wanted, which proves it closed."""
@@ -69,62 +98,68 @@ class BackfillCommand:
             if await wait(self._worker.stop, LOOK_SECONDS):
                 return
 
-    async def follow(self, pool: Pool) -> None:
+    async def follow(self, database: Database) -> None:
         """Ask the collector that leads to reach back to `since`, and watch until it has.
 
         Raises LeadershipLostError when nobody leads any more, which is for us to do then.
         """
-        now: datetime = await pool.fetchval("SELECT exchange_now()")
-        since, until = self._range(now)
         self.is_left_to_leader = True
+        wanted = await database.write(self._ask_leader)
+        since = min(run.start for run in wanted.values())
         log.info("backfill_left_to_leader", since=to_text(since), note="its record begins there from now on, for good")
+        for symbol, run in wanted.items():
+            left = await _count_missing(database, symbol, run)
+            with _make_bar(symbol, left) as bar:
+                while left and not await wait(self._worker.stop, LOOK_SECONDS):
+                    if not await database.read(is_led):
+                        raise LeadershipLostError("The collector that was asked has stopped.")
+                    before, left = left, await _count_missing(database, symbol, run)
+                    bar.update(max(0, before - left))
+
+    async def _ask_leader(self, connection: Connection) -> dict[str, Run]:
+        """Let the records begin where they are wanted to, and return what is wanted of each symbol."""
+        wanted = {}
         for symbol in self._symbols:
-            if not await update_since(pool, symbol, since):
+            wanted[symbol] = self._read_range(await connection.fetchval("SELECT exchange_now($1)", symbol))
+            if not await update_since(connection, symbol, wanted[symbol].start):
                 raise UsageError(
                     f"The collector that runs does not collect {symbol}; add it to its COLLECTOR_SYMBOLS, or stop it."
                 )
-        for symbol in self._symbols:
-            left = await self._count_missing(pool, symbol, since, until)
-            with _bar(symbol, left) as bar:
-                while left and not await wait(self._worker.stop, LOOK_SECONDS):
-                    if not await is_led(pool):
-                        raise LeadershipLostError("The collector that was asked has stopped.")
-                    before, left = left, await self._count_missing(pool, symbol, since, until)
-                    bar.update(max(0, before - left))
+        return wanted
 
-    def _range(self, now: datetime) -> tuple[datetime, datetime]:
-        try:
-            since = floor_minute(parse_instant(self._since_text, now))
-            until = floor_minute(parse_instant(self._until_text, now)) if self._until_text else floor_minute(now)
-        except ValueError as error:
-            raise UsageError(f"{error}.") from error
+    def _read_range(self, now: datetime) -> Run:
+        since = read_minute(self._since_text, now)
+        until = read_minute(self._until_text, now) if self._until_text else floor_minute(now)
         if since >= until:
             raise UsageError(f"--since ({to_text(since)}) must lie before --until ({to_text(until)}).")
-        return since, min(until, floor_minute(now))
-
-    async def _count_missing(self, pool: Pool, symbol: str, since: datetime, until: datetime) -> int:
-        """Count the minutes that are neither stored nor known to be absent at the exchange."""
-        if since >= until:
-            return 0
-        async with pool.acquire() as connection:
-            missing = await select_missing(connection, symbol, since, until)
-            known = await select_absences(connection, symbol, since, until, with_refused=True)
-        return (missing - known).minutes
+        return Run(since, min(until, floor_minute(now)))
 
 
-async def _to_its_end(work: Coroutine[object, object, int]) -> None:
-    await work
+async def _begin_record(database: Database, symbol: str, wanted: Run) -> None:
+    await database.write(lambda connection: upsert_backfilled_symbol(connection, symbol, *wanted))
 
 
-def _bar(symbol: str, minutes: int) -> "tqdm[NoReturn]":
+async def _count_missing(database: Database, symbol: str, wanted: Run) -> int:
+    """Count the minutes that are neither stored nor known to be absent at the exchange."""
+    if wanted.start >= wanted.end:
+        return 0
+
+    async def select(connection: Connection) -> int:
+        missing = await select_missing(connection, symbol, *wanted)
+        return (missing - await select_absences(connection, symbol, *wanted, with_refused=True)).minutes
+
+    return await database.read(select)
+
+
+def _make_bar(symbol: str, minutes: int) -> "tqdm[NoReturn]":
     return tqdm(total=minutes, desc=symbol, unit="min", unit_scale=True, mininterval=0.2, dynamic_ncols=True)
 
 
 async def run_backfill(settings: CollectorSettings, since: str, until: str | None) -> None:
     """Fill [since, until) for every symbol; returns when nothing is left to collect, or when stopped."""
     stop = stop_on_signals()
-    async with open_exchange(settings, stop) as exchange:
-        worker = Worker(settings, exchange, stop)
+    async with open_sources(load_source_settings(settings.symbols), stop) as sources:
+        worker = Worker(settings, sources, stop)
         command = BackfillCommand(worker, since, until)
         await worker.run(command.lead, command.follow)
     counts = worker.counts

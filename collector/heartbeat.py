@@ -1,44 +1,37 @@
-"""What a collector tells others through the database: that it is alive, what it did, and the exchange's time."""
+"""What a collector tells others by the database: that it lives, what it did, and what the exchanges' clocks show."""
 
 import asyncio
 import json
 import os
 import secrets
 import socket
+import time
 from datetime import timedelta
 
-from collector.exchange import Exchange
-from collector.recorder import Counts
-from shared.database.driver import Executor, Pool
+from collector.counts import Counts
+from collector.sources.registry import Sources
+from shared.database.connection import Connection
+from shared.database.database import Database
 from shared.instant import utc_now
 from shared.lifecycle import wait
 
 BEAT_SECONDS = 5.0
-FIRST_BEAT_SECONDS = 0.2
+LOOK_SECONDS = 0.2
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
 class Heartbeat:
-    """One process's row in `heartbeats`."""
+    """One process's row in `heartbeats`, and as the leader's the rows in `exchange_clocks`."""
 
-    def __init__(self, exchange: Exchange, counts: Counts) -> None:
+    def __init__(self, sources: Sources, counts: Counts) -> None:
         # Short enough to fit an application_name, which Postgres cuts at 63 bytes.
         self.instance = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._exchange = exchange
+        self._sources = sources
         self._counts = counts
         self._started_at = utc_now()
 
-    async def beat(self, connection: Executor, *, is_leader: bool, tells_time: bool = True) -> None:
-        """Say that we live, and what the exchange's clock shows, if it was asked; a stand-by's is out of date."""
-        clock, gate = self._exchange.clock, self._exchange.gate
-        details = {
-            "minutes_inserted": self._counts.inserted,
-            "minutes_corrected": self._counts.corrected,
-            "rows_refused": dict(self._counts.refused),
-            "exchange_answers": not gate.is_failing,
-            "exchange_pause_seconds": round(gate.pause_seconds(), 1),
-            "weight_used": gate.weight_used,
-        }
+    async def beat(self, connection: Connection, *, is_leader: bool) -> None:
+        """Say that we live."""
         await connection.execute(
             """
             INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, details)
@@ -49,28 +42,57 @@ class Heartbeat:
             self.instance,
             self._started_at,
             is_leader,
-            json.dumps(details),
+            json.dumps(self._describe()),
         )
-        if tells_time and clock.is_known:
-            await connection.execute(
-                """
-                INSERT INTO exchange_clocks (source, exchange_time, told_at)
-                VALUES ('binance', $1, clock_timestamp())
-                ON CONFLICT (source) DO UPDATE
-                SET exchange_time = excluded.exchange_time, told_at = excluded.told_at
-                """,
-                clock.now(),
-            )
 
-    async def keep_beating(self, pool: Pool, stop: asyncio.Event) -> None:
+    async def keep_beating(self, database: Database, stop: asyncio.Event) -> None:
         """Beat as the leader until `stop` and once more at the end; forget processes silent for a day."""
-        await pool.execute(
-            "DELETE FROM heartbeats WHERE service = 'collector' AND beat_at < clock_timestamp() - $1::interval",
-            FORGOTTEN_AFTER,
-        )
-        pause = 0.0
-        while not await wait(stop, pause):
-            # The first beat may come before the exchange has told its time, and others wait for that.
-            pause = BEAT_SECONDS if self._exchange.clock.is_known else FIRST_BEAT_SECONDS
-            await self.beat(pool, is_leader=True)
-        await self.beat(pool, is_leader=False)
+        await database.write(_delete_forgotten)
+        beat_at = 0.0
+        told: set[str] = set()
+        while not await wait(stop, LOOK_SECONDS if beat_at else 0.0):
+            # An exchange's first word of its time is told at once, because others wait for that.
+            known = {name for name, source in self._sources.items() if source.clock.is_known}
+            if known == told and time.monotonic() < beat_at:
+                continue
+            beat_at, told = time.monotonic() + BEAT_SECONDS, known
+            await database.write(lambda connection: self._beat_with_clocks(connection, is_leader=True))
+        await database.write(lambda connection: self._beat_with_clocks(connection, is_leader=False))
+
+    async def _beat_with_clocks(self, connection: Connection, *, is_leader: bool) -> None:
+        """Say that we live and what the clocks show that are known; a stand-by's would be out of date."""
+        await self.beat(connection, is_leader=is_leader)
+        for name, source in self._sources.items():
+            if source.clock.is_known:
+                await connection.execute(
+                    """
+                    INSERT INTO exchange_clocks (source, exchange_time, told_at)
+                    VALUES ($1, $2, clock_timestamp())
+                    ON CONFLICT (source) DO UPDATE
+                    SET exchange_time = excluded.exchange_time, told_at = excluded.told_at
+                    """,
+                    name,
+                    source.clock.now(),
+                )
+
+    def _describe(self) -> dict[str, object]:
+        return {
+            "minutes_inserted": self._counts.inserted,
+            "minutes_corrected": self._counts.corrected,
+            "rows_refused": dict(self._counts.refused),
+            "exchanges": {
+                name: {
+                    "answers": not source.gate.is_failing,
+                    "pause_seconds": round(source.gate.pause_seconds(), 1),
+                    "weight_used": source.gate.weight_used,
+                }
+                for name, source in self._sources.items()
+            },
+        }
+
+
+async def _delete_forgotten(connection: Connection) -> None:
+    await connection.execute(
+        "DELETE FROM heartbeats WHERE service = 'collector' AND beat_at < clock_timestamp() - $1::interval",
+        FORGOTTEN_AFTER,
+    )

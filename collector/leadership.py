@@ -7,8 +7,9 @@ connections, raises the epoch and leads. A leader that was only paused finds its
 import asyncio
 import time
 
-from shared.database.driver import Connection, Executor, connect, translated
-from shared.errors import LeadershipLostError
+from shared.database.connection import Connection
+from shared.database.database import connect
+from shared.errors import DatabaseUnavailableError, LeadershipLostError
 from shared.lifecycle import wait
 from shared.logging import get_logger
 
@@ -21,8 +22,8 @@ STANDBY_SECONDS = 1.0
 APPLICATION_PREFIX = "minutebook-collector "
 
 
-async def acquire(connection: Connection, instance: str) -> int | None:
-    """Take the lease if nobody holds it; returns the epoch to write with, or None."""
+async def acquire_lease(connection: Connection, instance: str) -> int | None:
+    """Take the lease if nobody holds it; returns the epoch to write with, or None. To be called in a transaction."""
     row = await connection.fetchrow(
         """
         SELECT holder, epoch, holder = $2 AS is_own,
@@ -67,7 +68,7 @@ async def acquire(connection: Connection, instance: str) -> int | None:
     return raised
 
 
-async def is_led(connection: Executor) -> bool:
+async def is_led(connection: Connection) -> bool:
     """Whether some collector holds the lease."""
     led: bool | None = await connection.fetchval(
         """
@@ -93,7 +94,7 @@ async def _end_connections(connection: Connection, holder: str) -> None:
     )
 
 
-async def keep_renewing(connection: Connection, epoch: int, stop: asyncio.Event) -> None:
+async def keep_lease(connection: Connection, epoch: int, stop: asyncio.Event) -> None:
     """Renew the lease until `stop`; raises LeadershipLostError when it is lost or could not be renewed in time."""
     renewed_at = time.monotonic()
     while not await wait(stop, RENEW_SECONDS):
@@ -103,8 +104,10 @@ async def keep_renewing(connection: Connection, epoch: int, stop: asyncio.Event)
         try:
             if not await _renew(connection, epoch):
                 raise LeadershipLostError("Another collector has taken over.")
-        except TimeoutError as error:
-            raise LeadershipLostError("Postgres was too slow to renew the lease.") from error
+        except DatabaseUnavailableError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise LeadershipLostError("Postgres was too slow to renew the lease.") from error
+            raise
         renewed_at = began_at
 
 
@@ -118,21 +121,20 @@ async def _renew(connection: Connection, epoch: int) -> bool:
         RETURNING true
         """,
         epoch,
-        timeout=RENEWAL_SECONDS_MAX,
+        timeout_seconds=RENEWAL_SECONDS_MAX,
     )
     return bool(renewed)
 
 
-async def release(url: str, epoch: int) -> None:
+async def release_lease(url: str, epoch: int) -> None:
     """Give the lease up, so that a stand-by need not wait for it to run out."""
     async with connect(url, APPLICATION_PREFIX + "leaving") as connection:
-        with translated():
-            await connection.execute(
-                """
-                UPDATE leadership
-                SET renewed_at = '-infinity'
-                WHERE service = 'collector'
-                  AND epoch = $1
-                """,
-                epoch,
-            )
+        await connection.execute(
+            """
+            UPDATE leadership
+            SET renewed_at = '-infinity'
+            WHERE service = 'collector'
+              AND epoch = $1
+            """,
+            epoch,
+        )

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from shared.database.driver import Connection
+from shared.database.connection import Connection
 from shared.instant import DAY
 from shared.runs import Run, Runs
 
@@ -14,7 +14,7 @@ YOUNG = 7 * DAY
 _NONE = Runs()
 
 
-def ask_again_after(times_asked: int, age: timedelta) -> timedelta:
+def choose_pause(times_asked: int, age: timedelta) -> timedelta:
     """Return the pause before asking again for minutes that are `age` old and were asked for so many times."""
     longest = LONGEST_PAUSE_YOUNG if age < YOUNG else LONGEST_PAUSE_OLD
     return min(longest, FIRST_PAUSE * (1 << min(times_asked - 1, 20)))
@@ -46,23 +46,30 @@ async def record_answer(  # noqa: PLR0913 - what was asked, what came of it, and
         asked.start,
         asked.end,
     )
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for row in known:
         kept = Runs.of(Run(row["start_minute"], row["end_minute"])) - Runs.of(asked)
-        rows += [(symbol, *run, *tuple(row)[2:]) for run in kept]
+        rows += [(*run, *tuple(row)[2:]) for run in kept]
     for run, is_refused in (*((run, False) for run in absent), *((run, True) for run in refused)):
         before = [row for row in known if row["start_minute"] < run.end and row["end_minute"] > run.start]
         times = 1 + max((row["times_asked"] for row in before), default=0)
         first = min((row["first_asked_at"] for row in before), default=now)
-        rows.append((symbol, *run, first, now, times, now + ask_again_after(times, now - run.end), is_refused))
-    await connection.executemany(
+        rows.append((*run, first, now, times, now + choose_pause(times, now - run.end), is_refused))
+    if not rows:
+        return
+    await connection.execute(
         """
         INSERT INTO absences (
             symbol, start_minute, end_minute, first_asked_at, asked_at, times_asked, ask_again_at, is_refused
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        SELECT $1, *
+        FROM unnest(
+            $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::integer[],
+            $7::timestamptz[], $8::boolean[]
+        )
         """,
-        rows,
+        symbol,
+        *(list(column) for column in zip(*rows, strict=True)),
     )
 
 

@@ -1,19 +1,14 @@
 """Writes klines: the ticks and the rollups they touch change in one transaction, which proves that we still lead."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import asyncpg
-
-from collector.klines import MINUTE_MS, Kline, Label, Refusal
-from collector.pack import COPY_COLUMNS, PackedArchive
-from shared.database.driver import Connection
-from shared.errors import LeadershipLostError
-from shared.instant import from_milliseconds
-
-# What the data can be guilty of; a page that raises one of these is stored in smaller and smaller parts.
-_DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+from collector.copy_text import COPY_COLUMNS, CopyText
+from collector.klines import Kline, Label, Refusal, show_row
+from shared.database.connection import Connection
+from shared.errors import DataRefusedError, LeadershipLostError
+from shared.instant import MINUTE
+from shared.runs import Run
 
 
 class Stored(NamedTuple):
@@ -33,24 +28,25 @@ async def upsert_klines(connection: Connection, label: Label, klines: Sequence[K
     if not klines:
         return Stored(0, 0, [])
     stored = await _upsert_parts(connection, label, klines)
-    await _refresh_rollups(connection, label, klines[0].minute_ms, klines[-1].minute_ms)
+    await _refresh_rollups(connection, label, Run(klines[0].minute, klines[-1].minute + MINUTE))
     return stored
 
 
 async def _upsert_parts(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+    """Write klines; where Postgres refuses some of them, in smaller and smaller parts until only those are left out."""
     try:
         async with connection.transaction():
-            return await _upsert_once(connection, label, klines)
-    except _DATA_ERRORS as error:
+            return await _upsert_all(connection, label, klines)
+    except DataRefusedError as error:
         if len(klines) == 1:
-            return Stored(0, 0, [Refusal(f"Postgres: {error}", repr(tuple(klines[0]))[:200], klines[0].minute_ms)])
+            return Stored(0, 0, [Refusal(str(error), show_row(tuple(klines[0])), klines[0].minute)])
     half = len(klines) // 2
     first = await _upsert_parts(connection, label, klines[:half])
     second = await _upsert_parts(connection, label, klines[half:])
-    return Stored(*(a + b for a, b in zip(first, second, strict=True)))  # type: ignore[operator]
+    return Stored(first.inserted + second.inserted, first.corrected + second.corrected, first.refused + second.refused)
 
 
-async def _upsert_once(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+async def _upsert_all(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
     columns = list(zip(*klines, strict=True))
     changed = await connection.fetch(
         """
@@ -58,14 +54,14 @@ async def _upsert_once(connection: Connection, label: Label, klines: Sequence[Kl
             symbol, minute, open, high, low, close, volume, quote_volume, trades,
             taker_base_volume, taker_quote_volume, source
         )
-        SELECT $1, to_timestamp(minute_ms / 1000), open::numeric, high::numeric, low::numeric, close::numeric,
+        SELECT $1, minute, open::numeric, high::numeric, low::numeric, close::numeric,
                volume::numeric, quote_volume::numeric, trades, taker_base_volume::numeric,
                taker_quote_volume::numeric, $2
         FROM unnest(
-            $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
+            $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
             $11::text[], $12::text[]
         ) AS kline (
-            minute_ms, open, high, low, close, volume, quote_volume, trades, taker_base_volume, taker_quote_volume
+            minute, open, high, low, close, volume, quote_volume, trades, taker_base_volume, taker_quote_volume
         )
         ON CONFLICT (symbol, minute) DO UPDATE
         SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
@@ -87,19 +83,14 @@ async def _upsert_once(connection: Connection, label: Label, klines: Sequence[Kl
     return Stored(inserted, len(changed) - inserted, [])
 
 
-async def copy_archive(connection: Connection, label: Label, packed: PackedArchive) -> None:
-    """Copy an archive's minutes, which are known to be missing.
+async def copy_missing_minutes(connection: Connection, label: Label, text: CopyText) -> None:
+    """Copy minutes that are known to be missing.
 
-    To be called in a transaction. Raises asyncpg's DataError or IntegrityConstraintViolationError when Postgres
-    refuses a row or has it already; then nothing is written, and `upsert_klines` can sort it out.
+    To be called in a transaction. Raises DataRefusedError when Postgres refuses a row or has it already; then nothing
+    is written, and `upsert_klines` can sort it out.
     """
-
-    async def pieces() -> AsyncIterator[bytes]:
-        for piece in packed.pieces:
-            yield piece
-
-    await connection.copy_to_table("ticks", source=pieces(), columns=COPY_COLUMNS, format="csv")
-    await _refresh_rollups(connection, label, packed.first_ms, packed.last_ms)
+    await connection.copy_csv("ticks", COPY_COLUMNS, text.pieces)
+    await _refresh_rollups(connection, label, text.span)
 
 
 async def take_write_lock(connection: Connection, epoch: int) -> None:
@@ -115,10 +106,8 @@ async def take_write_lock(connection: Connection, epoch: int) -> None:
         raise LeadershipLostError("Another collector has taken over.")
 
 
-async def _refresh_rollups(connection: Connection, label: Label, first_ms: int, last_ms: int) -> None:
+async def _refresh_rollups(connection: Connection, label: Label, span: Run) -> None:
     """Take the write lock, then recompute what the range touches."""
     await take_write_lock(connection, label.epoch)
-    start: datetime = from_milliseconds(first_ms)
-    end: datetime = from_milliseconds(last_ms + MINUTE_MS)
     # Whoever listens hears of it with the commit.
-    await connection.execute("SELECT refresh_rollups($1, $2, $3), pg_notify('ticks', $1)", label.symbol, start, end)
+    await connection.execute("SELECT refresh_rollups($1, $2, $3), pg_notify('ticks', $1)", label.symbol, *span)

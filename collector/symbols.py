@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.database.driver import Executor
+from shared.database.connection import Connection
 
 # Of a symbol that no collector runs for: behind every other, so that it is nobody's default.
 NO_POSITION = 1_000_000
 
 
-async def upsert_collected_symbol(executor: Executor, symbol: str, position: int, since: datetime) -> datetime:
+async def upsert_collected_symbol(connection: Connection, symbol: str, position: int, since: datetime) -> datetime:
     """Write down that a symbol is collected from now on; a record never shrinks. Returns its beginning."""
-    beginning: datetime = await executor.fetchval(
+    beginning: datetime = await connection.fetchval(
         """
         INSERT INTO collected_symbols (symbol, position, since)
         VALUES ($1, $2, $3)
@@ -26,9 +26,9 @@ async def upsert_collected_symbol(executor: Executor, symbol: str, position: int
     return beginning
 
 
-async def update_given_up_symbols(executor: Executor, collected: Sequence[str]) -> None:
+async def update_given_up_symbols(connection: Connection, collected: Sequence[str]) -> None:
     """End the record of what is no longer collected with the last minute that was; since then none is missing."""
-    await executor.execute(
+    await connection.execute(
         """
         UPDATE collected_symbols AS given_up
         SET position = $1,
@@ -44,9 +44,9 @@ async def update_given_up_symbols(executor: Executor, collected: Sequence[str]) 
     )
 
 
-async def upsert_backfilled_symbol(executor: Executor, symbol: str, since: datetime, until: datetime) -> None:
+async def upsert_backfilled_symbol(connection: Connection, symbol: str, since: datetime, until: datetime) -> None:
     """Let a record reach from `since`; one that no collector runs for also to `until`, and no further by itself."""
-    await executor.execute(
+    await connection.execute(
         """
         INSERT INTO collected_symbols (symbol, position, since, until)
         VALUES ($1, $2, $3, $4)
@@ -63,9 +63,9 @@ async def upsert_backfilled_symbol(executor: Executor, symbol: str, since: datet
     )
 
 
-async def update_since(executor: Executor, symbol: str, since: datetime) -> bool:
+async def update_since(connection: Connection, symbol: str, since: datetime) -> bool:
     """Let the record of a symbol that is collected begin earlier; False, and nothing done, for any other."""
-    updated: bool | None = await executor.fetchval(
+    updated: bool | None = await connection.fetchval(
         """
         UPDATE collected_symbols
         SET since = least(since, $2)
@@ -77,3 +77,9 @@ async def update_since(executor: Executor, symbol: str, since: datetime) -> bool
         since,
     )
     return bool(updated)
+
+
+async def select_since(connection: Connection, symbol: str) -> datetime:
+    """Return where the record of a symbol that is collected begins."""
+    since: datetime = await connection.fetchval("SELECT since FROM collected_symbols WHERE symbol = $1", symbol)
+    return since

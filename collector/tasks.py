@@ -1,21 +1,22 @@
-"""Running coroutines side by side: each ends well with a stop, within its grace, and their errors are ours to read."""
+"""Coroutines that run side by side until a stop, and the error that matters among theirs."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 
-from shared.database.driver import translated
 from shared.errors import DatabaseUnavailableError, LeadershipLostError
 from shared.lifecycle import Stopping
 
 # SIGTERM is to be obeyed within 5 seconds; so long may a unit of work that has begun go on.
 GRACE_SECONDS = 3.0
 
+Job = Coroutine[object, object, object]
 
-async def run_until(stop: asyncio.Event, jobs: Sequence[Coroutine[object, object, None]]) -> None:
+
+async def run_until(stop: asyncio.Event, jobs: Sequence[Job]) -> None:
     """Run jobs to their ends; once `stop` is set, what they have begun may go on for the grace and is then cut off."""
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(guarded(job)) for job in jobs]
-        stopping = tasks.create_task(_until(stop))
+        running = [tasks.create_task(run_unless_stopping(job)) for job in jobs]
+        stopping = tasks.create_task(_wait_for(stop))
         late = set(running)
         while late and not stopping.done():
             _, waited_for = await asyncio.wait((stopping, *late), return_when=asyncio.FIRST_COMPLETED)
@@ -26,20 +27,15 @@ async def run_until(stop: asyncio.Event, jobs: Sequence[Coroutine[object, object
             task.cancel()
 
 
-async def _until(stop: asyncio.Event) -> None:
-    await stop.wait()
-
-
-async def guarded(work: Coroutine[object, object, None]) -> None:
-    """Run a task's work with the driver's errors translated; a stop that cuts a wait short ends it well."""
+async def run_unless_stopping(job: Job) -> None:
+    """Run a job; a stop that cuts one of its waits short ends it without an error."""
     try:
-        with translated():
-            await work
+        await job
     except Stopping:
         return
 
 
-def telling_cause(error: Exception) -> Exception:
+def find_cause(error: Exception) -> Exception:
     """Return the error of a group that says most: one that is not simply a lost database or leadership."""
     leaves = [error]
     while any(isinstance(leaf, ExceptionGroup) for leaf in leaves):
@@ -49,3 +45,7 @@ def telling_cause(error: Exception) -> Exception:
     return next(
         (leaf for leaf in leaves if not isinstance(leaf, DatabaseUnavailableError | LeadershipLostError)), leaves[0]
     )
+
+
+async def _wait_for(stop: asyncio.Event) -> None:
+    await stop.wait()

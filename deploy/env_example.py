@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from api.settings import ApiSettings
 from collector.settings import CollectorSettings
+from collector.sources.registry import list_sources, load_source
 from predictor.settings import PredictorSettings
 from shared.database.settings import MigrateSettings
 from shared.settings import HealthSettings, LoggingSettings, Settings, is_secret, variable_name
@@ -19,6 +20,7 @@ HEAD = """\
 SECTIONS: dict[str, type[Settings]] = {
     "The database's owner and roles: python -m shared.database": MigrateSettings,
     "Collector": CollectorSettings,
+    **{f"Collector: {name}, one of its sources": load_source(name).SourceSettings for name in list_sources()},
     "Predictor": PredictorSettings,
     "API": ApiSettings,
     "Logs of every service": LoggingSettings,

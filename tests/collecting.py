@@ -3,19 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
-from collector.exchange import open_exchange
 from collector.settings import CollectorSettings
+from collector.sources.binance import SourceSettings as BinanceSettings
+from collector.sources.registry import open_sources
 from collector.worker import Worker
-from shared.database.driver import Connection
+from shared.database.connection import Connection
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.settings import Settings
+from shared.symbols import BINANCE
 from simulator.server import Simulator
 from tests.postgres import Database
 
+AnyConnection: TypeAlias = "Connection | asyncpg.Connection[asyncpg.Record]"
 Values = tuple[Any, ...]
 
 COLUMNS = (
@@ -24,7 +29,26 @@ COLUMNS = (
 )
 
 
-def collector_settings(database: Database, url: str, **overrides: object) -> CollectorSettings:
+@dataclass(frozen=True)
+class Setup:
+    """The settings that a collector is run with: its own and each source's."""
+
+    collector: CollectorSettings
+    sources: dict[str, Settings]
+
+    def change(self, **changes: object) -> "Setup":
+        """The same with other settings, the collector's or Binance's."""
+        binance = self.sources[BINANCE].model_copy(update=_of(BinanceSettings, changes))
+        return Setup(
+            self.collector.model_copy(update=_of(CollectorSettings, changes)), self.sources | {BINANCE: binance}
+        )
+
+
+def _of(kind: type[Settings], values: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if name in kind.model_fields}
+
+
+def collector_setup(database: Database, url: str, **overrides: object) -> Setup:
     """Settings of a collector that asks one simulated exchange in every way."""
     values: dict[str, object] = {
         "database_url": database.collector_url,
@@ -34,15 +58,19 @@ def collector_settings(database: Database, url: str, **overrides: object) -> Col
         "backfill_since": "2h",
         "source": "simulated",
     }
-    return CollectorSettings.load(**(values | overrides))
+    values |= overrides
+    return Setup(
+        CollectorSettings.load(**_of(CollectorSettings, values)),
+        {BINANCE: BinanceSettings.load(**_of(BinanceSettings, values))},
+    )
 
 
 @asynccontextmanager
-async def collecting(settings: CollectorSettings) -> AsyncIterator[Worker]:
+async def collecting(setup: Setup) -> AsyncIterator[Worker]:
     """Run a collector in this process as long as the block runs; what it raises is raised."""
     stop = asyncio.Event()
-    async with open_exchange(settings, stop) as exchange:
-        worker = Worker(settings, exchange, stop)
+    async with open_sources(setup.sources, stop) as sources:
+        worker = Worker(setup.collector, sources, stop)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(worker.run(worker.collect))
             try:
@@ -52,8 +80,8 @@ async def collecting(settings: CollectorSettings) -> AsyncIterator[Worker]:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    """A plain connection."""
+async def connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A plain connection of the driver."""
     connection = await asyncpg.connect(url)
     try:
         yield connection
@@ -68,7 +96,7 @@ async def eventually(condition: Callable[[], Awaitable[object]], seconds: float 
             await asyncio.sleep(0.05)
 
 
-async def stored(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Values]:
+async def stored(connection: AnyConnection, symbol: str, start: datetime, end: datetime) -> list[Values]:
     """What is stored of [start, end), decimals as text."""
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM ticks WHERE symbol = $1 AND minute >= $2 AND minute < $3 ORDER BY minute",
@@ -79,7 +107,7 @@ async def stored(connection: Connection, symbol: str, start: datetime, end: date
     return [tuple(row) for row in rows]
 
 
-async def count(connection: Connection, symbol: str, start: datetime, end: datetime) -> int:
+async def count(connection: AnyConnection, symbol: str, start: datetime, end: datetime) -> int:
     """How many minutes of [start, end) are stored."""
     found: int = await connection.fetchval(
         "SELECT count(*) FROM ticks WHERE symbol = $1 AND minute >= $2 AND minute < $3", symbol, start, end
@@ -140,7 +168,7 @@ _STORED_DAYS = """
 """
 
 
-async def rollup_differences(connection: Connection) -> int:
+async def rollup_differences(connection: AnyConnection) -> int:
     """How many hours and days of the rollups are not what their ticks make."""
     differences = 0
     # One snapshot for both sides, so that it can be asked beside a collector at work.

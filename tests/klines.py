@@ -1,14 +1,15 @@
 """Rows of klines for tests: as the exchange sends them, good and bad."""
 
+from datetime import datetime
 from typing import Any
 
 from collector.klines import Kline
+from shared.instant import MINUTE_MS, to_milliseconds
 
-MINUTE_MS = 60_000
 
-
-def row(minute_ms: int, price: str = "100.5", **changes: Any) -> list[Any]:
+def row(minute: datetime, price: str = "100.5", **changes: Any) -> list[Any]:
     """A good row of twelve fields, with some of them changed by name."""
+    minute_ms = to_milliseconds(minute)
     fields: dict[str, Any] = {
         "time": minute_ms,
         "open": price,
@@ -27,6 +28,6 @@ def row(minute_ms: int, price: str = "100.5", **changes: Any) -> list[Any]:
     return list((fields | changes).values())
 
 
-def kline(minute_ms: int, price: str = "100.5", **changes: Any) -> Kline:
+def kline(minute: datetime, price: str = "100.5", **changes: Any) -> Kline:
     """The same as the collector's own type; changes go by its fields."""
-    return Kline(minute_ms, price, price, price, price, "1.25", "125.625", 7, "0.5", "50.25")._replace(**changes)
+    return Kline(minute, price, price, price, price, "1.25", "125.625", 7, "0.5", "50.25")._replace(**changes)

@@ -5,15 +5,17 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from collector.exchange import Exchange, open_exchange
-from collector.settings import CollectorSettings
-from tests.klines import MINUTE_MS, row
+from collector.sources.binance import SourceSettings, open_source
+from collector.sources.binance.source import Binance
+from shared.instant import EPOCH, MINUTE, from_milliseconds, to_milliseconds
+from tests.klines import row
 
-NOW_MS = 1_709_640_000_000
+NOW = datetime(2024, 3, 5, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -30,14 +32,15 @@ class Peculiar:
         """Answer the three paths that the collector asks."""
         self.asked.append(request.path)
         if request.path == "/api/v3/time":
-            return web.json_response({"serverTime": NOW_MS})
+            return web.json_response({"serverTime": to_milliseconds(NOW)})
         if request.path != "/api/v3/klines":
             return self.info(request)
-        start = int(request.query["startTime"])
-        end = min(int(request.query["endTime"]) + 1, NOW_MS + MINUTE_MS)
+        start = from_milliseconds(int(request.query["startTime"]))
+        end = min(from_milliseconds(int(request.query["endTime"]) + 1), NOW + MINUTE)
         limit = min(self.cap, int(request.query["limit"]))
-        minutes = range(-(-start // MINUTE_MS) * MINUTE_MS, end, MINUTE_MS)[:limit]
-        return web.json_response(self.spoil([row(minute) for minute in minutes]))
+        first, last = -((EPOCH - start) // MINUTE), -((EPOCH - end) // MINUTE)
+        rows: list[object] = [row(EPOCH + number * MINUTE) for number in range(first, last)[:limit]]
+        return web.json_response(self.spoil(rows))
 
     def info(self, request: web.Request) -> web.Response:
         """Its limits, to who asks of symbols that it has."""
@@ -60,15 +63,10 @@ async def serving(peculiar: Peculiar) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def exchange_at(peculiar: Peculiar, *dead_urls: str) -> AsyncIterator[Exchange]:
+async def source_at(peculiar: Peculiar, *dead_urls: str) -> AsyncIterator[Binance]:
     """The collector's view of it, behind hosts that do not answer, with the time known."""
     async with serving(peculiar) as url:
-        settings = CollectorSettings.load(
-            database_url="postgresql://nobody@127.0.0.1:1/none",
-            rest_urls=(*dead_urls, url),
-            stream_url="",
-            archive_url="",
-        )
-        async with open_exchange(settings, asyncio.Event()) as exchange:
-            await exchange.binance.measure_time()
-            yield exchange
+        settings = SourceSettings.load(rest_urls=(*dead_urls, url), stream_url="", archive_url="")
+        async with open_source(settings, asyncio.Event()) as source:
+            await source.measure_time()
+            yield source

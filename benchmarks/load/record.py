@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from benchmarks.common import SYMBOL
-from collector.pack import COPY_COLUMNS
+from collector.copy_text import COPY_COLUMNS
 from shared.instant import DAY, to_milliseconds
 from simulator.generator import Generator
 from simulator.kline import DAY_MS

@@ -9,11 +9,14 @@ from typing import Literal
 
 from api.settings import ApiSettings
 from collector.settings import CollectorSettings
+from collector.sources.binance.settings import BinanceSettings
+from collector.sources.registry import load_source_settings
 from deploy.local.mlflow import mlflow_address, mlflow_service
 from deploy.local.ports import LOOPBACK, free_port, is_free
 from deploy.local.service import Service
 from predictor.settings import PredictorSettings
 from shared.settings import LoggingSettings
+from shared.symbols import BINANCE, source_of
 
 Mode = Literal["run", "demo"]
 
@@ -59,6 +62,7 @@ def make_plan(mode: Mode) -> Plan:
             if name.startswith("COLLECTOR_")
         },
     )
+    binance = load_source_settings(collector.symbols).get(BINANCE)
     predictor = PredictorSettings.load(database_url=_NOT_YET)
     api_port = api.port or free_port()
     environment = _environment(logging)
@@ -76,8 +80,9 @@ def make_plan(mode: Mode) -> Plan:
         # Nothing waits for it: the predictor asks until it answers.
         first.append(replace(mlflow_service(folder, mlflow_port, environment), answers_at=""))
     if mode == "demo":
-        first.append(_simulator(simulated["COLLECTOR_REST_URLS"], collector.symbols, environment))
-    exchange_urls = collector.rest_urls if mode == "run" else ()
+        symbols = tuple(symbol for symbol in collector.symbols if source_of(symbol) == BINANCE)
+        first.append(_simulator(simulated["COLLECTOR_REST_URLS"], symbols, environment))
+    exchange_urls = binance.rest_urls if mode == "run" and isinstance(binance, BinanceSettings) else ()
     return Plan(folder, (tuple(first), (collecting, predicting)), api.host, api_port, exchange_urls, mlflow_url)
 
 

@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from collector.leadership import LEASE_SECONDS
-from shared.database.driver import Connection
 from shared.instant import from_milliseconds
 from simulator.clock import RunningClock
 from simulator.request_log import Entry
 from simulator.server import Simulator, running
-from tests.collecting import connected, count, eventually, final_count, final_rows, rollup_differences, stored
+from tests.collecting import (
+    AnyConnection,
+    connected,
+    count,
+    eventually,
+    final_count,
+    final_rows,
+    rollup_differences,
+    stored,
+)
 from tests.postgres import Database
 from tests.processes import python
 from tests.simulated import NOON
@@ -51,7 +59,7 @@ class Stage:
         async with python("-m", "collector", *(arguments or ("run",)), environment=settings, folder=folder) as process:
             yield process
 
-    async def until_whole(self, connection: Connection, start: datetime, end: datetime, seconds: float = 60) -> None:
+    async def until_whole(self, connection: AnyConnection, start: datetime, end: datetime, seconds: float = 60) -> None:
         """Wait until the record is as long as the exchange's, and hold it against that row by row."""
         wanted = final_count(self.simulator, "BTCUSDT", start, end)
 
@@ -84,13 +92,13 @@ async def stage(
         yield Stage(simulator, url, database, settings | environment)
 
 
-async def leader(connection: Connection) -> str | None:
+async def leader(connection: AnyConnection) -> str | None:
     """The instance that holds the lease."""
     holder: str | None = await connection.fetchval("SELECT holder FROM leadership WHERE renewed_at > '-infinity'")
     return holder
 
 
-async def until_leading(connection: Connection, other_than: str | None = None, seconds: float = 30) -> str:
+async def until_leading(connection: AnyConnection, other_than: str | None = None, seconds: float = 30) -> str:
     """Wait until somebody else leads, and return who."""
 
     async def leads() -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import asyncpg
 
 from collector.symbols import update_given_up_symbols
+from shared.database.database import connect
 from tests.integration.api_server import START, at, make_ticks, serving, store, text
 from tests.postgres import Database
 
@@ -57,9 +58,8 @@ async def test_a_symbol_that_is_no_longer_collected_is_not_stale(database: Datab
     gone = "AAAUSDT"
     await store(database.owner_url, TICKS[:3], symbol=gone, now=NOW)
     await store(database.owner_url, TICKS, now=NOW + timedelta(minutes=1))
-    connection = await asyncpg.connect(database.owner_url)
-    await update_given_up_symbols(connection, ["BTCUSDT"])
-    await connection.close()
+    async with connect(database.owner_url, "test") as connection:
+        await update_given_up_symbols(connection, ["BTCUSDT"])
     async with serving(database.api_url) as client:
         health = (await client.get("/health")).json()
         assert (await client.get("/price/latest")).json()["symbol"] == "BTCUSDT"
@@ -79,9 +79,8 @@ async def test_a_symbol_that_is_no_longer_collected_is_not_stale(database: Datab
 async def test_nothing_collected_degrades_it(database: Database) -> None:
     """As when every symbol was given up."""
     await store(database.owner_url, TICKS, now=NOW)
-    connection = await asyncpg.connect(database.owner_url)
-    await update_given_up_symbols(connection, [])
-    await connection.close()
+    async with connect(database.owner_url, "test") as connection:
+        await update_given_up_symbols(connection, [])
     async with serving(database.api_url) as client:
         health = (await client.get("/health")).json()
     assert (health["status"], health["ticks"]["BTCUSDT"]["stale"]) == ("degraded", False)

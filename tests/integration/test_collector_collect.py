@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -12,20 +12,22 @@ import pytest
 from aiohttp import web
 
 from collector.backfill_command import BackfillCommand
-from collector.exchange import open_exchange
 from collector.live import DOUBT_SECONDS, LiveMinutes
 from collector.recorder import Recorder
-from collector.settings import CollectorSettings
+from collector.sources.registry import open_sources
 from collector.worker import Worker
-from shared.database.driver import Connection
+from shared.database.database import connect
 from shared.gaps import Gap, select_gaps, select_record_range
-from shared.instant import MINUTE, floor_minute, from_milliseconds, to_milliseconds, to_text
+from shared.instant import EPOCH, MINUTE, floor_minute, from_milliseconds, to_milliseconds, to_text
+from shared.symbols import BINANCE
 from simulator.clock import RunningClock
 from simulator.generator import Generator
 from simulator.server import Simulator, running
 from tests.collecting import (
+    AnyConnection,
+    Setup,
     collecting,
-    collector_settings,
+    collector_setup,
     connected,
     count,
     eventually,
@@ -52,8 +54,8 @@ class Scene:
 
     simulator: Simulator
     url: str
-    settings: CollectorSettings
-    owner: Connection
+    setup: Setup
+    owner: AnyConnection
 
     def now(self) -> datetime:
         """The exchange's time."""
@@ -84,13 +86,13 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """A simulated exchange that runs from `start` on, with these faults."""
     simulator = Simulator(source, clock=RunningClock(start), faults=faults)
-    async with running(simulator) as url, connected(database.owner_url) as owner:
-        yield Scene(simulator, url, collector_settings(database, url, **overrides), owner)
+    async with running(simulator) as url, connect(database.owner_url, "test") as owner:
+        yield Scene(simulator, url, collector_setup(database, url, **overrides), owner)
 
 
 async def test_newest_minute_comes_first_then_history(database: Database) -> None:
     """And both are equal to the exchange's, row by row, with nothing of the open minute."""
-    async with scene(database, start=NOON + timedelta(seconds=20)) as at_noon, collecting(at_noon.settings):
+    async with scene(database, start=NOON + timedelta(seconds=20)) as at_noon, collecting(at_noon.setup):
         await at_noon.until_whole(NOON - timedelta(hours=2), NOON)
         first = await at_noon.owner.fetchval("SELECT minute FROM ticks ORDER BY created_at, minute DESC LIMIT 1")
         assert first == NOON - MINUTE
@@ -104,7 +106,7 @@ async def test_minute_is_there_within_a_second_of_its_close(database: Database) 
     before = NOON - timedelta(seconds=4)
     async with (
         scene(database, start=before, stream_url="", backfill_since="10m") as running_scene,
-        collecting(running_scene.settings),
+        collecting(running_scene.setup),
     ):
         await eventually(lambda: running_scene.is_whole(NOON - MINUTE, NOON))
         late = (running_scene.now() - NOON).total_seconds()
@@ -149,7 +151,7 @@ async def test_exchange_that_shows_no_open_candle_is_soon_believed(
     async with (
         scene(database, start=before, stream_url="", archive_url="", backfill_since="5m") as shown,
         closed_rows_only(shown) as url,
-        collecting(shown.settings.model_copy(update={"rest_urls": (url,)})),
+        collecting(shown.setup.change(rest_urls=(url,))),
     ):
         await shown.until_whole(NOON - 5 * MINUTE, NOON)
         assert (shown.now() - NOON).total_seconds() < 5.0
@@ -160,9 +162,9 @@ async def test_symbol_that_is_given_up_misses_nothing_since(database: Database) 
     both, one = {"symbols": ("BTCUSDT", "ETHUSDT")}, {"symbols": ("BTCUSDT",)}
     async with scene(database, backfill_since="30m", source=Generator(both["symbols"])) as shown:
         start = floor_minute(NOON - timedelta(minutes=20))
-        async with collecting(shown.settings.model_copy(update=both)):
+        async with collecting(shown.setup.change(**both)):
             await shown.until_whole(start, NOON, "ETHUSDT")
-        async with collecting(shown.settings.model_copy(update=one)):
+        async with collecting(shown.setup.change(**one)):
             await shown.until_whole(start, NOON)
 
             async def is_given_up() -> bool:
@@ -173,7 +175,7 @@ async def test_symbol_that_is_given_up_misses_nothing_since(database: Database) 
         ended = await select_record_range(shown.owner, "ETHUSDT")
         assert ended is not None
         assert ended.end == newest + MINUTE
-        async with collecting(shown.settings.model_copy(update=both)):
+        async with collecting(shown.setup.change(**both)):
 
             async def is_taken_up() -> bool:
                 until = await shown.owner.fetchval("SELECT until FROM collected_symbols WHERE symbol = 'ETHUSDT'")
@@ -190,8 +192,8 @@ async def test_backfill_takes_the_last_minutes_before_a_halt(
     halt = f"hole,start={to_text(NOON)},end={to_text(NOON + timedelta(days=1))}"
     stop = asyncio.Event()
     async with scene(database, halt, start=NOON + timedelta(seconds=1)) as halted:
-        async with open_exchange(halted.settings, stop) as exchange:
-            worker = Worker(halted.settings, exchange, stop)
+        async with open_sources(halted.setup.sources, stop) as sources:
+            worker = Worker(halted.setup.collector, sources, stop)
             command = BackfillCommand(worker, "1h", to_text(NOON))
             async with asyncio.timeout(20):
                 await worker.run(command.lead, command.follow)
@@ -226,7 +228,7 @@ async def test_open_candle_is_never_stored(postgres_server: Server, with_stream:
         async with (
             postgres_server.cloned(postgres_server.template) as database,
             scene(database, *faults, start=before, backfill_since="5m", **options) as turning,
-            collecting(turning.settings),
+            collecting(turning.setup),
         ):
             is_late = any(fault.startswith(("stale_row", "late_row")) for fault in faults)
             await watch(turning, " and ".join(faults) or "no fault", set() if is_late else {NOON - MINUTE})
@@ -257,7 +259,7 @@ async def test_last_row_without_a_later_one_is_believed_once_it_stays(
     options: dict[str, Any] = {"stream_url": "", "backfill_since": "5m"}
     async with (
         scene(database, hole, start=NOON + timedelta(seconds=1), **options) as halted,
-        collecting(halted.settings),
+        collecting(halted.setup),
     ):
         await halted.until_whole(NOON - 5 * MINUTE, NOON)
 
@@ -266,7 +268,7 @@ async def test_holes_are_found_out_and_asked_for_again(database: Database) -> No
     """What the exchange does not have is `source_absent`, whatever its length; what comes later is stored."""
     start, end = NOON - timedelta(hours=60), NOON - timedelta(hours=20)
     hole = f"hole,start={to_text(start)},end={to_text(end)}"
-    async with scene(database, hole, backfill_since="4d", archive_url="") as holed, collecting(holed.settings):
+    async with scene(database, hole, backfill_since="4d", archive_url="") as holed, collecting(holed.setup):
         since = floor_minute(NOON - timedelta(days=4))
         await holed.until_whole(since, NOON)
 
@@ -286,7 +288,7 @@ async def test_what_lies_before_the_listing_is_settled_with_few_questions(databa
     """Pages and pages are not asked for when there is nothing in them."""
     listing = f"hole,start=2020-01-01,end={to_text(NOON - timedelta(hours=30))}"
     options: dict[str, Any] = {"backfill_since": "400d", "archive_url": "", "stream_url": ""}
-    async with scene(database, listing, **options) as listed, collecting(listed.settings):
+    async with scene(database, listing, **options) as listed, collecting(listed.setup):
         since = floor_minute(NOON - timedelta(days=400))
 
         async def is_settled() -> bool:
@@ -300,7 +302,7 @@ async def test_what_lies_before_the_listing_is_settled_with_few_questions(databa
 async def test_empty_answers_by_mistake_do_not_end_history(database: Database) -> None:
     """An empty list proves nothing; what it hid comes."""
     faults = ("empty,count=4,skip=1,path=/api/v3/klines",)
-    async with scene(database, *faults, backfill_since="3d", archive_url="") as emptied, collecting(emptied.settings):
+    async with scene(database, *faults, backfill_since="3d", archive_url="") as emptied, collecting(emptied.setup):
         since = floor_minute(NOON - timedelta(days=3))
 
         async def is_asked() -> bool:
@@ -316,7 +318,7 @@ async def test_malformed_rows_are_refused_counted_and_had_in_the_end(database: D
     faults = ("bad_row,count=6,path=/api/v3/klines",)
     async with (
         scene(database, *faults, backfill_since="3d", archive_url="", stream_url="") as spoilt,
-        collecting(spoilt.settings) as worker,
+        collecting(spoilt.setup) as worker,
     ):
         since = floor_minute(NOON - timedelta(days=3))
 
@@ -341,7 +343,7 @@ async def test_correction_of_a_recent_minute_is_taken_over(database: Database) -
     options: dict[str, Any] = {"backfill_since": "5m", "stream_url": ""}
     async with (
         scene(database, *faults, start=NOON - timedelta(seconds=3), **options) as corrected,
-        collecting(corrected.settings) as worker,
+        collecting(corrected.setup) as worker,
     ):
 
         async def is_corrected() -> bool:
@@ -356,7 +358,7 @@ async def test_correction_of_a_recent_minute_is_taken_over(database: Database) -
 async def test_exchange_s_clock_counts_and_not_ours(database: Database, hours: int) -> None:
     """Off by hours, both ways: minutes close when the exchange says so."""
     fault = f"clock_offset,seconds={hours * 3600}"
-    async with scene(database, fault, backfill_since="30m") as shifted, collecting(shifted.settings):
+    async with scene(database, fault, backfill_since="30m") as shifted, collecting(shifted.setup):
         there = NOON + timedelta(hours=hours)
         await shifted.until_whole(there - timedelta(minutes=30), there)
         assert await shifted.owner.fetchval("SELECT max(minute) FROM ticks") == there - MINUTE
@@ -370,7 +372,7 @@ async def test_exchange_s_clock_counts_and_not_ours(database: Database, hours: i
 
 async def test_clock_that_jumps_is_followed_with_the_stream(database: Database) -> None:
     """Ahead by minutes: what closed meanwhile is there soon, without waiting for the next measuring."""
-    async with scene(database, backfill_since="5m") as jumping, collecting(jumping.settings):
+    async with scene(database, backfill_since="5m") as jumping, collecting(jumping.setup):
         await eventually(lambda: jumping.is_whole(NOON - 5 * MINUTE, NOON))
         jumping.simulator.clock.set(NOON + timedelta(minutes=3, seconds=1))
         await eventually(lambda: jumping.is_whole(NOON - 5 * MINUTE, NOON + 3 * MINUTE), 8)
@@ -379,13 +381,13 @@ async def test_clock_that_jumps_is_followed_with_the_stream(database: Database) 
 
 async def test_clock_that_is_set_back_does_not_stop_the_collector(database: Database) -> None:
     """It waits for what closes then, and is there when the time has come."""
-    async with scene(database, backfill_since="5m", stream_url="") as back, collecting(back.settings) as worker:
+    async with scene(database, backfill_since="5m", stream_url="") as back, collecting(back.setup) as worker:
         await back.until_whole(NOON - 5 * MINUTE, NOON)
         back.simulator.clock.set(NOON - timedelta(minutes=30, seconds=3))
-        await worker.exchange.binance.measure_time()
+        await worker.sources[BINANCE].measure_time()
         await asyncio.sleep(0.5)
         back.simulator.clock.set(NOON + timedelta(seconds=59))
-        await worker.exchange.binance.measure_time()
+        await worker.sources[BINANCE].measure_time()
         await eventually(lambda: back.is_whole(NOON - 5 * MINUTE, NOON + MINUTE), 10)
         await back.until_whole(NOON - 5 * MINUTE, NOON + MINUTE)
 
@@ -394,28 +396,28 @@ async def test_frame_from_the_future_is_not_believed(database: Database) -> None
     """It neither becomes a tick nor keeps the live minute from coming."""
     async with (
         scene(database, start=NOON - timedelta(seconds=6), backfill_since="5m", stream_url="") as ahead,
-        collecting(ahead.settings) as worker,
+        collecting(ahead.setup) as worker,
     ):
         await eventually(lambda: ahead.is_whole(NOON - 5 * MINUTE, NOON - MINUTE))
-        async with worker.open_pool() as pool:
-            recorder = Recorder(pool, worker.exchange.clock, "simulated", 1, worker.counts)
-            live = LiveMinutes("BTCUSDT", worker.exchange.binance, recorder, 0, asyncio.Event())
-            await live.take_from_stream(kline(4_000_000_020_000))
-            await live.take_from_stream(kline(1 << 59))
+        async with worker.open_database() as opened:
+            recorder = Recorder(opened, worker.sources[BINANCE], 1, worker.counts)
+            live = LiveMinutes("BTCUSDT", recorder, EPOCH, asyncio.Event())
+            await live.take_from_stream(kline(from_milliseconds(4_000_000_020_000)))
+            await live.take_from_stream(kline(datetime(9000, 1, 1, tzinfo=UTC)))
         await eventually(lambda: ahead.is_whole(NOON - MINUTE, NOON))
         assert await ahead.owner.fetchval("SELECT max(minute) FROM ticks") <= NOON
 
 
 async def test_frame_of_long_ago_is_refused(database: Database) -> None:
     """Nothing would read its minute again and put a wrong one right; a recent one is taken."""
-    async with scene(database, backfill_since="2h", stream_url="") as behind, collecting(behind.settings) as worker:
+    async with scene(database, backfill_since="2h", stream_url="") as behind, collecting(behind.setup) as worker:
         await behind.until_whole(NOON - timedelta(hours=2), NOON)
         before = await stored(behind.owner, "BTCUSDT", NOON - timedelta(hours=2), NOON)
-        old, recent = (kline(to_milliseconds(NOON - timedelta(minutes=ago))) for ago in (60, 3))
-        async with worker.open_pool() as pool:
+        old, recent = (kline(NOON - timedelta(minutes=ago)) for ago in (60, 3))
+        async with worker.open_database() as opened:
             epoch = await behind.owner.fetchval("SELECT epoch FROM leadership")
-            recorder = Recorder(pool, worker.exchange.clock, "simulated", epoch, worker.counts)
-            live = LiveMinutes("BTCUSDT", worker.exchange.binance, recorder, 0, asyncio.Event())
+            recorder = Recorder(opened, worker.sources[BINANCE], epoch, worker.counts)
+            live = LiveMinutes("BTCUSDT", recorder, EPOCH, asyncio.Event())
             await live.take_from_stream(old)
             assert await stored(behind.owner, "BTCUSDT", NOON - timedelta(hours=2), NOON) == before
             assert worker.counts.refused == {"closed long ago": 1}
@@ -425,7 +427,7 @@ async def test_frame_of_long_ago_is_refused(database: Database) -> None:
 
 async def test_bulk_comes_from_archives_and_only_the_rest_by_rest(database: Database) -> None:
     """Months, then days; a handful of pages for what no file has."""
-    async with scene(database, backfill_since="40d") as long, collecting(long.settings):
+    async with scene(database, backfill_since="40d") as long, collecting(long.setup):
         await long.until_whole(floor_minute(NOON - timedelta(days=40)), NOON)
         files = {entry.path.rpartition("/")[2] for entry in long.simulator.log.since(0, "/data/")}
         assert "BTCUSDT-1m-2025-12.zip" in files
@@ -436,7 +438,7 @@ async def test_bulk_comes_from_archives_and_only_the_rest_by_rest(database: Data
 @pytest.mark.parametrize("fault", ["bad_checksum", "truncated_zip", "503,path=/data/*", "reset,path=/data/*"])
 async def test_archives_that_cannot_be_used_are_made_up_for_by_rest(database: Database, fault: str) -> None:
     """Nothing of a damaged file is stored, and nobody waits for it."""
-    async with scene(database, fault, backfill_since="16d") as damaged, collecting(damaged.settings):
+    async with scene(database, fault, backfill_since="16d") as damaged, collecting(damaged.setup):
         await damaged.until_whole(floor_minute(NOON - timedelta(days=16)), NOON)
         assert damaged.asked("/api/v3/klines") >= 23
 
@@ -448,7 +450,7 @@ async def test_connections_cut_off_in_the_middle_of_writing_are_no_end(database:
     async with (
         scene(database, slow, backfill_since="10d", archive_url="", stream_url="") as cut,
         connected(database.owner_url) as other,
-        collecting(cut.settings),
+        collecting(cut.setup),
     ):
         await eventually(lambda: cut.is_whole(NOON - timedelta(minutes=990), NOON))
 
@@ -477,10 +479,10 @@ async def leads_with(look: Scene, worker: Worker) -> bool:
 async def test_backfill_goes_on_where_it_was(database: Database) -> None:
     """A second collector asks for nothing that is there already."""
     async with scene(database, backfill_since="10d", archive_url="", stream_url="") as twice:
-        async with collecting(twice.settings):
+        async with collecting(twice.setup):
             await twice.until_whole(floor_minute(NOON - timedelta(days=10)), NOON)
         twice.simulator.log.clear()
-        async with collecting(twice.settings) as worker:
+        async with collecting(twice.setup) as worker:
             await eventually(lambda: leads_with(twice, worker))
             await eventually(lambda: asyncio.sleep(0, twice.asked("/api/v3/klines")))
             await asyncio.sleep(0.5)
@@ -494,11 +496,11 @@ async def test_several_symbols_are_collected_each_for_itself(database: Database)
     since = NOON - timedelta(hours=2)
     order = "SELECT string_agg(symbol, ' ' ORDER BY position, symbol) FROM collected_symbols"
     async with scene(database, source=source, symbols=("BTCUSDT", "ETHUSDT")) as both:
-        async with collecting(both.settings):
+        async with collecting(both.setup):
             await both.until_whole(since, NOON, "BTCUSDT")
             await both.until_whole(since, NOON, "ETHUSDT")
         assert await both.owner.fetchval(order) == "BTCUSDT ETHUSDT"
-        async with collecting(both.settings.model_copy(update={"symbols": ("ETHUSDT",)})) as worker:
+        async with collecting(both.setup.change(symbols=("ETHUSDT",))) as worker:
             await eventually(lambda: leads_with(both, worker))
             await both.until_whole(since, NOON, "ETHUSDT")
         assert await both.owner.fetchval(order) == "ETHUSDT BTCUSDT"
@@ -511,8 +513,8 @@ async def test_worker_ends_when_told_to_before_it_could_begin(database: Database
     async with (
         scene(database, **options) as silent,
         asyncio.timeout(15),
-        collecting(silent.settings) as leader,
-        collecting(silent.settings) as standby,
+        collecting(silent.setup) as leader,
+        collecting(silent.setup) as standby,
     ):
 
         async def both_beat() -> bool:

@@ -4,106 +4,117 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import asyncpg
 import pytest
 
-from collector.exchange import open_exchange
 from collector.klines import Label
 from collector.leadership import (
     APPLICATION_PREFIX,
     LEASE_SECONDS,
     RENEW_SECONDS,
-    acquire,
+    acquire_lease,
     is_led,
-    keep_renewing,
-    release,
+    keep_lease,
+    release_lease,
 )
+from collector.sources.registry import open_sources
 from collector.store import upsert_klines
-from collector.worker import POOL_SIZE, Worker
-from shared.database.driver import Pool, translated
+from collector.worker import BOUNDS, Worker
+from shared.database.connection import Connection
+from shared.database.database import Database, connect
 from shared.errors import DatabaseUnavailableError, LeadershipLostError
+from shared.instant import EPOCH
 from simulator.clock import RunningClock
 from simulator.server import Simulator, running
-from tests.collecting import collecting, collector_settings, connected, eventually
+from tests.collecting import collecting, collector_setup, connected, eventually
 from tests.klines import kline
-from tests.postgres import Database
+from tests.postgres import Database as DatabaseOfTest
 from tests.simulated import NOON
 
 EXPIRE = f"UPDATE leadership SET renewed_at = renewed_at - interval '{LEASE_SECONDS + 1} seconds'"
 
 
-async def test_of_many_that_want_the_lease_at_once_one_gets_it(database: Database) -> None:
+async def test_of_many_that_want_the_lease_at_once_one_gets_it(database: DatabaseOfTest) -> None:
     """The first time and whenever it has run out; each change raises the epoch."""
     async with AsyncExitStack() as stack:
-        connections = [await stack.enter_async_context(connected(database.collector_url)) for _ in range(6)]
+        connections = [await stack.enter_async_context(connect(database.collector_url, "test")) for _ in range(6)]
         for turn in range(1, 4):
             epochs = await asyncio.gather(
-                *(acquire(connection, f"{turn}-{number}") for number, connection in enumerate(connections))
+                *(acquire_lease(connection, f"{turn}-{number}") for number, connection in enumerate(connections))
             )
             assert [epoch for epoch in epochs if epoch is not None] == [turn]
             await connections[0].execute(EXPIRE)
 
 
-async def test_lease_is_kept_from_others_and_taken_again_by_its_own_holder(database: Database) -> None:
+async def test_lease_is_kept_from_others_and_taken_again_by_its_own_holder(database: DatabaseOfTest) -> None:
     """After a lost connection the same process need not wait for its own lease to run out."""
-    async with connected(database.collector_url) as one, connected(database.collector_url) as other:
-        assert await acquire(one, "one") == 1
-        assert await acquire(other, "other") is None
+    async with connect(database.collector_url, "test") as one, connect(database.collector_url, "test") as other:
+        assert await acquire_lease(one, "one") == 1
+        assert await acquire_lease(other, "other") is None
         assert await is_led(other)
-        assert await acquire(other, "one") == 2
-        assert await acquire(one, "other") is None
+        assert await acquire_lease(other, "one") == 2
+        assert await acquire_lease(one, "other") is None
         await other.execute(EXPIRE)
         assert not await is_led(other)
-        assert await acquire(one, "other") == 3
+        assert await acquire_lease(one, "other") == 3
 
 
-async def test_released_lease_is_free_at_once(database: Database) -> None:
+async def test_released_lease_is_free_at_once(database: DatabaseOfTest) -> None:
     """And only the epoch that holds it can release it."""
-    async with connected(database.collector_url) as connection:
-        assert await acquire(connection, "one") == 1
-        await release(database.collector_url, 7)
-        assert await acquire(connection, "other") is None
-        await release(database.collector_url, 1)
-        assert await acquire(connection, "other") == 2
+    async with connect(database.collector_url, "test") as connection:
+        assert await acquire_lease(connection, "one") == 1
+        await release_lease(database.collector_url, 7)
+        assert await acquire_lease(connection, "other") is None
+        await release_lease(database.collector_url, 1)
+        assert await acquire_lease(connection, "other") == 2
 
 
-async def test_successor_ends_what_a_paused_leader_left_open(database: Database) -> None:
+async def test_successor_ends_what_a_paused_leader_left_open(database: DatabaseOfTest) -> None:
     """A transaction that holds the very row: it is cut off, stores nothing, and the paused one notices."""
-    settings = {"application_name": APPLICATION_PREFIX + "paused"}
-    paused = await asyncpg.connect(database.collector_url, server_settings=settings)
-    epoch = await acquire(paused, "paused")
-    assert epoch is not None
-    await paused.execute(EXPIRE)
-    transaction = paused.transaction()
-    await transaction.start()
-    await upsert_klines(paused, Label("BTCUSDT", "test", epoch), [kline(0)])
-    async with connected(database.collector_url) as successor, asyncio.timeout(10):
-        assert await acquire(successor, "successor") == epoch + 1
-        with pytest.raises(DatabaseUnavailableError), translated():
-            await transaction.commit()
+    async with (
+        connect(database.collector_url, APPLICATION_PREFIX + "paused") as paused,
+        connect(database.collector_url, "test") as successor,
+        asyncio.timeout(10),
+    ):
+        epoch = await acquire_lease(paused, "paused")
+        assert epoch is not None
+        await paused.execute(EXPIRE)
+        label = Label("BTCUSDT", "test", epoch)
+
+        async def write_while_another_takes_over() -> None:
+            async with paused.transaction():
+                await upsert_klines(paused, label, [kline(EPOCH)])
+                assert await acquire_lease(successor, "successor") == epoch + 1
+
+        with pytest.raises(DatabaseUnavailableError):
+            await write_while_another_takes_over()
         assert await successor.fetchval("SELECT count(*) FROM ticks") == 0
-    paused.terminate()
 
 
-async def test_renewing_ends_when_another_leads(database: Database) -> None:
+async def test_renewing_ends_when_another_leads(database: DatabaseOfTest) -> None:
     """With the error that ends the leadership."""
-    async with connected(database.collector_url) as connection:
-        assert await acquire(connection, "one") == 1
+    async with connect(database.collector_url, "test") as connection:
+        assert await acquire_lease(connection, "one") == 1
         await connection.execute("UPDATE leadership SET epoch = 2, holder = 'other'")
         async with asyncio.timeout(10):
             with pytest.raises(LeadershipLostError, match="taken over"):
-                await keep_renewing(connection, 1, asyncio.Event())
+                await keep_lease(connection, 1, asyncio.Event())
 
 
-async def test_lease_is_renewed_while_every_connection_is_at_work(database: Database) -> None:
+async def test_lease_is_renewed_while_every_connection_is_at_work(database: DatabaseOfTest) -> None:
     """It has one of its own, so that a slow write cannot cost the leadership."""
     stop = asyncio.Event()
     renewed = "SELECT renewed_at > $1 FROM leadership WHERE epoch = $2"
 
-    async def job(pool: Pool, epoch: int) -> None:
-        async with AsyncExitStack() as stack:
-            for _ in range(POOL_SIZE):
-                connection = await stack.enter_async_context(pool.acquire())
+    async def job(opened: Database, epoch: int) -> None:
+        at_work = asyncio.Event()
+        busy = 0
+
+        async def keep_busy(connection: Connection) -> None:
+            nonlocal busy
+            busy += 1
+            if busy == BOUNDS.pool_size:
+                at_work.set()
+            await at_work.wait()
             began = await connection.fetchval("SELECT clock_timestamp()")
 
             async def is_renewed() -> bool:
@@ -111,10 +122,12 @@ async def test_lease_is_renewed_while_every_connection_is_at_work(database: Data
 
             await eventually(is_renewed, 3 * RENEW_SECONDS)
 
+        await asyncio.gather(*(opened.read(keep_busy) for _ in range(BOUNDS.pool_size)))
+
     async with simulated() as url:
-        settings = collector_settings(database, url)
-        async with open_exchange(settings, stop) as exchange, asyncio.timeout(20):
-            await Worker(settings, exchange, stop).run(job)
+        setup = collector_setup(database, url)
+        async with open_sources(setup.sources, stop) as sources, asyncio.timeout(20):
+            await Worker(setup.collector, sources, stop).run(job)
 
 
 @asynccontextmanager
@@ -124,10 +137,10 @@ async def simulated() -> AsyncIterator[str]:
         yield url
 
 
-async def test_of_two_collectors_one_leads_and_the_other_takes_over_when_it_stops(database: Database) -> None:
+async def test_of_two_collectors_one_leads_and_the_other_takes_over_when_it_stops(database: DatabaseOfTest) -> None:
     """A leader that stops in order gives the lease up, so that nobody waits for it to run out."""
     async with simulated() as url, connected(database.owner_url) as owner:
-        settings = collector_settings(database, url, backfill_since="5m")
+        settings = collector_setup(database, url, backfill_since="5m")
 
         async def leaders() -> list[str]:
             rows = await owner.fetch(

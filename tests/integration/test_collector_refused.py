@@ -5,25 +5,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import asyncpg
 import pytest
 
 from collector.backfill import WORKERS, Backfill
-from collector.exchange import Exchange
-from collector.leadership import acquire
-from collector.recorder import Counts, Recorder
+from collector.counts import Counts
+from collector.leadership import acquire_lease
+from collector.recorder import Recorder
+from collector.sources.source import Source
 from collector.verify import verify
-from shared.database.driver import Connection, Pool
+from shared.database.connection import Connection
+from shared.database.database import Bounds, connect, open_database
 from shared.gaps import Gap, select_gaps
-from shared.instant import MINUTE, from_milliseconds
-from tests.collecting import collector_settings, connected
-from tests.klines import MINUTE_MS
-from tests.peculiar_exchange import NOW_MS, Peculiar, exchange_at, serving
+from shared.instant import MINUTE, to_milliseconds
+from tests.collecting import collector_setup
+from tests.peculiar_exchange import NOW, Peculiar, serving, source_at
 from tests.postgres import Database
 
-START_MS = NOW_MS - 600 * MINUTE_MS
-SPOILT_MS = START_MS + 100 * MINUTE_MS
-START, SPOILT, END = (from_milliseconds(ms) for ms in (START_MS, SPOILT_MS, NOW_MS - 10 * MINUTE_MS))
+START, END = NOW - 600 * MINUTE, NOW - 10 * MINUTE
+SPOILT = START + 100 * MINUTE
+SPOILT_MS = to_milliseconds(SPOILT)
 
 
 def spoil(rows: list[object]) -> list[object]:
@@ -32,14 +32,13 @@ def spoil(rows: list[object]) -> list[object]:
 
 
 @asynccontextmanager
-async def backfilling(database: Database, exchange: Exchange, counts: Counts) -> AsyncIterator[tuple[Backfill, Pool]]:
-    """A backfill that leads, and its connections."""
-    async with asyncpg.create_pool(database.collector_url, min_size=1, max_size=3) as pool:
-        async with pool.acquire() as connection:
-            epoch = await acquire(connection, "test")
+async def backfilling(database: Database, source: Source, counts: Counts) -> AsyncIterator[Backfill]:
+    """A backfill that leads."""
+    async with open_database(database.collector_url, "test", Bounds(3)) as opened:
+        epoch = await opened.write(lambda connection: acquire_lease(connection, "test"))
         assert epoch is not None
-        recorder = Recorder(pool, exchange.clock, "test", epoch, counts)
-        yield Backfill("BTCUSDT", exchange, recorder, asyncio.Event(), asyncio.Semaphore(WORKERS)), pool
+        recorder = Recorder(opened, source, epoch, counts)
+        yield Backfill("BTCUSDT", recorder, asyncio.Event(), asyncio.Semaphore(WORKERS))
 
 
 async def gaps(connection: Connection) -> list[Gap]:
@@ -51,9 +50,9 @@ async def test_refused_row_s_minute_is_ours_to_fetch_and_asked_for_ever_more_rar
     counts = Counts()
     peculiar = Peculiar(spoil=spoil)
     async with (
-        exchange_at(peculiar) as exchange,
-        backfilling(database, exchange, counts) as (backfill, pool),
-        connected(database.owner_url) as owner,
+        source_at(peculiar) as source,
+        backfilling(database, source, counts) as backfill,
+        connect(database.owner_url, "test") as owner,
     ):
         await backfill.fill(START, END, ask_again=True)
         assert await gaps(owner) == [Gap(SPOILT, SPOILT + MINUTE, "not_collected")]
@@ -62,13 +61,13 @@ async def test_refused_row_s_minute_is_ours_to_fetch_and_asked_for_ever_more_rar
         assert len(peculiar.asked) == asked
         pauses = []
         for _ in range(3):
-            await pool.execute("UPDATE absences SET ask_again_at = '-infinity'")
+            await owner.execute("UPDATE absences SET ask_again_at = '-infinity'")
             await backfill.fill(START, END, ask_again=True)
             pauses.append(await owner.fetchval("SELECT ask_again_at - asked_at FROM absences"))
         assert pauses == [timedelta(minutes=2), timedelta(minutes=4), timedelta(minutes=8)]
         assert counts.refused.total() == 1
         peculiar.spoil = list
-        await pool.execute("UPDATE absences SET ask_again_at = '-infinity'")
+        await owner.execute("UPDATE absences SET ask_again_at = '-infinity'")
         await backfill.fill(START, END, ask_again=True)
         assert await gaps(owner) == []
         assert await owner.fetchval("SELECT count(*) FROM absences") == 0
@@ -78,11 +77,12 @@ async def test_refused_row_s_minute_is_ours_to_fetch_and_asked_for_ever_more_rar
 async def test_verify_says_which_rows_make_no_sense(database: Database, cap: int) -> None:
     """They are neither equal nor taken for absent."""
     peculiar = Peculiar(cap)
-    async with exchange_at(peculiar) as exchange, backfilling(database, exchange, Counts()) as (backfill, _):
+    async with source_at(peculiar) as source, backfilling(database, source, Counts()) as backfill:
         await backfill.fill(START, END, ask_again=True)
     peculiar.spoil = spoil
     async with serving(peculiar) as url:
-        (found,) = await verify(collector_settings(database, url), START.isoformat(), END.isoformat())
+        setup = collector_setup(database, url)
+        (found,) = await verify(setup.collector, setup.sources, START.isoformat(), END.isoformat())
     assert (found.refused, found.different, found.equal) == (1, 1, (END - START) // MINUTE - 1)
     (difference,) = found.differences
     assert "and the exchange's row for it makes no sense: " in difference

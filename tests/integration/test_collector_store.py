@@ -5,37 +5,39 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 
-import asyncpg
 import pytest
 
-from collector.archive import ArchiveFile
-from collector.clock import ExchangeClock
+from collector.counts import Counts
 from collector.klines import Kline, KlinePage, Label
-from collector.leadership import acquire
+from collector.leadership import acquire_lease
 from collector.ledger import record_answer, select_due_absences
-from collector.recorder import Counts, Recorder
+from collector.recorder import Recorder
+from collector.sources.binance import SourceSettings, open_source
+from collector.sources.binance.archive_file import ArchiveFile
+from collector.sources.binance.archives import OfferedFile
+from collector.sources.binance.source import Binance
 from collector.store import upsert_klines
-from shared.database.driver import Connection, Pool
+from shared.database.connection import Connection
+from shared.database.database import Bounds, Database, connect, open_database
 from shared.database.migrate import migrate
 from shared.database.rollups import rebuild_rollups
 from shared.errors import LeadershipLostError
 from shared.gaps import select_absences, select_gaps, select_missing
-from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.instant import MINUTE
 from shared.runs import Run, Runs
 from tests.archives import zipped
 from tests.collecting import connected, rollup_differences, stored
-from tests.klines import MINUTE_MS, kline, row
-from tests.postgres import Database
+from tests.klines import kline, row
+from tests.postgres import Database as DatabaseOfTest
 
 DAY = datetime(2024, 3, 5, tzinfo=UTC)
-DAY_MS = to_milliseconds(DAY)
 FILE = ArchiveFile("BTCUSDT", "daily", date(2024, 3, 5))
 LATER = DAY + timedelta(days=10)
 
 
-def at(minute: int) -> int:
-    """A minute of the day, in milliseconds."""
-    return DAY_MS + minute * MINUTE_MS
+def at(minute: int) -> datetime:
+    """A minute of the day."""
+    return DAY + minute * MINUTE
 
 
 def run(start: int, end: int) -> Run:
@@ -44,31 +46,47 @@ def run(start: int, end: int) -> Run:
 
 
 @pytest.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
+async def pool(database: DatabaseOfTest) -> AsyncIterator[Database]:
     """Connections as the collector."""
-    async with asyncpg.create_pool(database.collector_url, min_size=1, max_size=6) as pool:
+    async with open_database(database.collector_url, "test", Bounds(6)) as pool:
         yield pool
 
 
 @pytest.fixture
-async def connection(pool: Pool) -> AsyncIterator[Connection]:
+async def connection(database: DatabaseOfTest) -> AsyncIterator[Connection]:
     """One connection as the collector."""
-    async with pool.acquire() as connection:
+    async with connect(database.collector_url, "test") as connection:
         yield connection
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[Binance]:
+    """One whose clock shows ten days later, and that labels its rows `test`."""
+    async with open_source(SourceSettings.load(source="test"), asyncio.Event()) as source:
+        source.clock.observe(LATER, 0.0)
+        yield source
 
 
 async def lead(connection: Connection, instance: str = "me") -> int:
     """The epoch to write with."""
-    epoch = await acquire(connection, instance)
+    epoch = await acquire_lease(connection, instance)
     assert epoch is not None
     return epoch
 
 
-def recorder(pool: Pool, epoch: int) -> Recorder:
-    """One that takes the time for ten days later."""
-    clock = ExchangeClock()
-    clock.observe(to_milliseconds(LATER), 0.0)
-    return Recorder(pool, clock, "test", epoch, Counts())
+MakeRecorder = Callable[[int], Recorder]
+
+
+@pytest.fixture
+def recorder(pool: Database, source: Binance) -> MakeRecorder:
+    """Makes the recorder of an epoch."""
+    return lambda epoch: Recorder(pool, source, epoch, Counts())
+
+
+async def record_file(writer: Recorder, content: bytes, asked: Run) -> int:
+    """Record minutes of the day from its file."""
+    assert isinstance(writer.source, Binance)
+    return await writer.record_file("BTCUSDT", OfferedFile(writer.source.archives, FILE), content, asked)
 
 
 async def write(connection: Connection, klines: list[Kline], epoch: int, source: str = "test") -> tuple[int, int, int]:
@@ -111,27 +129,29 @@ async def test_row_that_postgres_refuses_costs_no_other(connection: Connection) 
     assert await rollup_differences(connection) == 0
 
 
-async def test_row_that_postgres_refuses_is_asked_for_again_only_later(pool: Pool, connection: Connection) -> None:
+async def test_row_that_postgres_refuses_is_asked_for_again_only_later(
+    recorder: MakeRecorder, connection: Connection
+) -> None:
     """It goes to the ledger, or the same page would be asked for without end."""
     epoch = await lead(connection)
     page = [kline(at(0)), kline(at(1), "1.0", low="1.00000000000000000000000001"), kline(at(2))]
-    await recorder(pool, epoch).record_page("BTCUSDT", KlinePage(page, []), run(0, 3))
+    await recorder(epoch).record_page("BTCUSDT", KlinePage(page, []), run(0, 3))
     assert await select_absences(connection, "BTCUSDT", *run(0, 3), with_refused=True) == Runs.of(run(1, 2))
     assert [gap.cause for gap in await select_gaps(connection, "BTCUSDT", *run(0, 3))] == ["not_collected"]
 
 
-async def test_stale_epoch_stores_nothing_at_all(pool: Pool, connection: Connection) -> None:
+async def test_stale_epoch_stores_nothing_at_all(recorder: MakeRecorder, connection: Connection) -> None:
     """Neither ticks nor rollups nor ledger, whichever way a write goes."""
-    old = recorder(pool, await lead(connection))
+    old = recorder(await lead(connection))
     await connection.execute("UPDATE leadership SET epoch = epoch + 1, holder = 'another'")
     content = zipped(FILE.name, [row(at(minute)) for minute in range(5)])
     writes: list[Callable[[], Awaitable[object]]] = [
         lambda: old.record_kline("BTCUSDT", kline(at(0))),
         lambda: old.record_page("BTCUSDT", KlinePage([kline(at(0))], []), run(0, 2)),
         lambda: old.record_page("BTCUSDT", KlinePage([], []), run(0, 2)),
-        lambda: old.record_newest("BTCUSDT", KlinePage([kline(at(0))], []), at(0), at(5)),
-        lambda: old.record_newest("BTCUSDT", KlinePage([], []), at(0), at(5)),
-        lambda: old.record_archive(FILE, content, run(0, 5)),
+        lambda: old.record_newest("BTCUSDT", KlinePage([kline(at(0))], []), run(0, 5)),
+        lambda: old.record_newest("BTCUSDT", KlinePage([], []), run(0, 5)),
+        lambda: record_file(old, content, run(0, 5)),
     ]
     for attempt in writes:
         with pytest.raises(LeadershipLostError):
@@ -141,10 +161,10 @@ async def test_stale_epoch_stores_nothing_at_all(pool: Pool, connection: Connect
 
 
 async def test_rollups_agree_with_the_ticks_whatever_is_written_side_by_side(
-    pool: Pool, connection: Connection
+    recorder: MakeRecorder, connection: Connection, database: DatabaseOfTest
 ) -> None:
     """Live minutes, pages and files, by several connections into the same hours, new and corrected."""
-    writer = recorder(pool, await lead(connection))
+    writer = recorder(await lead(connection))
     choice = random.Random(5)
 
     def some(first: int, length: int) -> list[Kline]:
@@ -165,11 +185,11 @@ async def test_rollups_agree_with_the_ticks_whatever_is_written_side_by_side(
 
     async def archive() -> None:
         for first in (200, 0):
-            rows = [row(one.minute_ms, one.close, trades=one.trades) for one in some(first, 200)]
-            await writer.record_archive(FILE, zipped(FILE.name, rows), run(first, first + 200))
+            rows = [row(one.minute, one.close, trades=one.trades) for one in some(first, 200)]
+            await record_file(writer, zipped(FILE.name, rows), run(first, first + 200))
 
     async def watch() -> None:
-        async with pool.acquire() as own:
+        async with connected(database.collector_url) as own:
             for _ in range(10):
                 assert await rollup_differences(own) == 0
                 await asyncio.sleep(0.01)
@@ -181,37 +201,38 @@ async def test_rollups_agree_with_the_ticks_whatever_is_written_side_by_side(
     assert writer.counts.corrected > 0
 
 
-@pytest.mark.parametrize("source", ["test", 'a "quoted", source'])
-async def test_archive_is_stored_as_a_page_would_be(pool: Pool, connection: Connection, source: str) -> None:
+@pytest.mark.parametrize("label", ["test", 'a "quoted", source'])
+async def test_archive_is_stored_as_a_page_would_be(recorder: MakeRecorder, connection: Connection, label: str) -> None:
     """Quickly where it is sound, with care where it is not: the good rows are the same."""
     epoch = await lead(connection)
-    writer = recorder(pool, epoch)
-    writer._source = source
+    writer = recorder(epoch)
+    assert isinstance(writer.source, Binance)
+    writer.source.label = label
     sound = [row(at(minute), f"{minute + 1}.10") for minute in range(100)]
-    assert await writer.record_archive(FILE, zipped(FILE.name, sound), run(0, 50)) == 50
+    assert await record_file(writer, zipped(FILE.name, sound), run(0, 50)) == 50
     assert writer.counts.refused == {}
     spoilt = [row(at(minute), f"{minute + 1}.10", **({"high": "0.5"} if minute == 60 else {})) for minute in range(100)]
-    assert await writer.record_archive(FILE, zipped(FILE.name, spoilt), run(50, 100)) == 49
+    assert await record_file(writer, zipped(FILE.name, spoilt), run(50, 100)) == 49
     assert writer.counts.refused == {"high below low": 1}
     minutes = [minute for minute in range(100) if minute != 60]
     ticks = await stored(connection, "BTCUSDT", *run(0, 100))
     assert [(tick[0], tick[4]) for tick in ticks] == [(DAY + minute * MINUTE, f"{minute + 1}.10") for minute in minutes]
-    assert await connection.fetchval("SELECT DISTINCT source FROM ticks") == source
+    assert await connection.fetchval("SELECT DISTINCT source FROM ticks") == label
     assert await select_absences(connection, "BTCUSDT", *run(0, 100)) == Runs()
     assert await rollup_differences(connection) == 0
 
 
-async def test_archive_beside_minutes_that_came_meanwhile(pool: Pool, connection: Connection) -> None:
+async def test_archive_beside_minutes_that_came_meanwhile(recorder: MakeRecorder, connection: Connection) -> None:
     """What was missing when it was planned may be there when it is stored."""
-    writer = recorder(pool, await lead(connection))
+    writer = recorder(await lead(connection))
     await writer.record_kline("BTCUSDT", kline(at(10), "55"))
     rows = [row(at(minute)) for minute in range(20)]
-    assert await writer.record_archive(FILE, zipped(FILE.name, rows), run(0, 20)) == 19
+    assert await record_file(writer, zipped(FILE.name, rows), run(0, 20)) == 19
     assert await connection.fetchval("SELECT count(*) FROM ticks") == 20
     assert await rollup_differences(connection) == 0
 
 
-async def test_rollups_command_mends_what_a_bulk_load_left(database: Database) -> None:
+async def test_rollups_command_mends_what_a_bulk_load_left(database: DatabaseOfTest) -> None:
     """Missing, wrong and orphaned rollups; it may be repeated."""
     async with connected(database.owner_url) as owner:
         await owner.execute(
@@ -239,9 +260,11 @@ async def test_rollups_command_mends_what_a_bulk_load_left(database: Database) -
         )
 
 
-async def test_ledger_splits_where_minutes_come_and_counts_the_askings(pool: Pool, connection: Connection) -> None:
+async def test_ledger_splits_where_minutes_come_and_counts_the_askings(
+    recorder: MakeRecorder, connection: Connection
+) -> None:
     """What lies outside of what was asked keeps its own times."""
-    writer = recorder(pool, await lead(connection))
+    writer = recorder(await lead(connection))
     await writer.record_page("BTCUSDT", KlinePage([], []), run(0, 100))
     await connection.execute("UPDATE absences SET asked_at = asked_at - interval '1 day', first_asked_at = asked_at")
     page = KlinePage([kline(at(minute)) for minute in range(45, 50)], [])
@@ -259,9 +282,11 @@ async def test_ledger_splits_where_minutes_come_and_counts_the_askings(pool: Poo
     ]
 
 
-async def test_parts_of_one_ledger_run_may_be_asked_for_side_by_side(pool: Pool, connection: Connection) -> None:
+async def test_parts_of_one_ledger_run_may_be_asked_for_side_by_side(
+    recorder: MakeRecorder, connection: Connection
+) -> None:
     """A long run that is due again is handed to several workers; none trips over another."""
-    writer = recorder(pool, await lead(connection))
+    writer = recorder(await lead(connection))
     for turn in range(8):
         await writer.record_page("BTCUSDT", KlinePage([], []), run(0, 600))
         parts = [run(start, start + 100) for start in range(0, 600, 100)]
@@ -281,13 +306,13 @@ async def test_absences_are_due_again_when_their_pause_is_over(connection: Conne
 
 
 async def test_live_reading_leaves_the_last_minute_open_and_known_absences_alone(
-    pool: Pool, connection: Connection
+    recorder: MakeRecorder, connection: Connection
 ) -> None:
     """A minute that has just closed may still come; the ledger's own times of asking stand."""
-    writer = recorder(pool, await lead(connection))
-    await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), at(0), at(5))
+    writer = recorder(await lead(connection))
+    await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), run(0, 5))
     assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs.of(run(0, 2), run(3, 4))
-    await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), at(0), at(6))
+    await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), run(0, 6))
     assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs.of(run(0, 2), run(3, 5))
     assert await connection.fetchval("SELECT max(times_asked) FROM absences") == 1
 
@@ -305,25 +330,27 @@ async def test_missing_minutes_are_read_off_the_rollups(connection: Connection) 
         assert minutes == sorted(set(range(start, end)) - present)
 
 
-async def test_a_cancelled_copy_leaves_nothing_and_the_connection_usable(pool: Pool, connection: Connection) -> None:
+async def test_a_cancelled_copy_leaves_nothing_and_the_connection_usable(
+    recorder: MakeRecorder, connection: Connection
+) -> None:
     """As at the end of the grace."""
-    writer = recorder(pool, await lead(connection))
+    writer = recorder(await lead(connection))
     content = zipped(FILE.name, [row(at(minute)) for minute in range(1440)])
     # Holding the write lock keeps the copy in the middle of its transaction.
     async with connection.transaction():
         await connection.execute("SELECT FROM leadership FOR UPDATE")
-        task = asyncio.create_task(writer.record_archive(FILE, content, run(0, 1440)))
+        task = asyncio.create_task(record_file(writer, content, run(0, 1440)))
         while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await connection.fetchval("SELECT count(*) FROM ticks") == 0
-    assert await writer.record_archive(FILE, content, run(0, 1440)) == 1440
+    assert await record_file(writer, content, run(0, 1440)) == 1440
     assert await rollup_differences(connection) == 0
 
 
-async def test_several_migrations_at_once_are_one(empty_database: Database) -> None:
+async def test_several_migrations_at_once_are_one(empty_database: DatabaseOfTest) -> None:
     """And again over data, which stay."""
     async with asyncio.timeout(60):
         await asyncio.gather(*(migrate(empty_database.owner_url, {}) for _ in range(5)))
@@ -331,4 +358,3 @@ async def test_several_migrations_at_once_are_one(empty_database: Database) -> N
         await owner.execute("INSERT INTO collected_symbols VALUES ('BTCUSDT', 0, now())")
         await migrate(empty_database.owner_url, {})
         assert await owner.fetchval("SELECT count(*) FROM collected_symbols") == 1
-    assert from_milliseconds(DAY_MS) == DAY

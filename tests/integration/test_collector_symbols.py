@@ -12,8 +12,8 @@ from collector.symbols import (
     upsert_backfilled_symbol,
     upsert_collected_symbol,
 )
-from shared.database.driver import Connection
-from tests.collecting import connected
+from shared.database.connection import Connection
+from shared.database.database import connect
 from tests.postgres import Database
 
 EARLY, MIDDLE, LATE = (datetime(2024, month, 1, tzinfo=UTC) for month in (1, 2, 3))
@@ -22,7 +22,7 @@ EARLY, MIDDLE, LATE = (datetime(2024, month, 1, tzinfo=UTC) for month in (1, 2, 
 @pytest.fixture
 async def connection(database: Database) -> AsyncIterator[Connection]:
     """The collector's."""
-    async with connected(database.collector_url) as opened:
+    async with connect(database.collector_url, "test") as opened:
         yield opened
 
 

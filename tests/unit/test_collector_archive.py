@@ -5,59 +5,57 @@ import io
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.archive import DAY_MS, ArchiveFile, read_archive
-from collector.archives import Archives
-from collector.clock import ExchangeClock
+from collector.copy_text import COPY_COLUMNS, CopyText, UnusualRowError
 from collector.klines import Kline, Label
-from collector.pack import COPY_COLUMNS, PackedArchive, UnusualRowError, pack_archive
-from collector.rate_limit import RequestGate
+from collector.sources.binance.archive_copy import write_copy_text
+from collector.sources.binance.archive_file import ArchiveFile, read_archive
+from collector.sources.binance.archives import Archives, OfferedFile
+from collector.sources.clock import ExchangeClock
+from collector.sources.request_gate import RequestGate
 from shared.errors import ArchiveCorruptError
-from shared.instant import from_milliseconds, to_milliseconds
+from shared.instant import DAY as ONE_DAY
+from shared.instant import EPOCH, MINUTE, to_milliseconds
 from shared.runs import Run
 from tests.archives import zipped, zipped_text
-from tests.klines import MINUTE_MS, kline, row
+from tests.klines import kline, row
 
 DAY = ArchiveFile("BTCUSDT", "daily", date(2024, 3, 5))
 MONTH = ArchiveFile("BTCUSDT", "monthly", date(2024, 12, 1))
-HEADER: list[object] = ["open_time", *row(0)[1:]]
+HEADER: list[object] = ["open_time", *row(EPOCH)[1:]]
 LABEL = Label("BTCUSDT", 'test, "quoted"', 1)
-NOON_MS = to_milliseconds(datetime(2026, 1, 20, 12, tzinfo=UTC))
+NOON = datetime(2026, 1, 20, 12, tzinfo=UTC)
+PAGE_MINUTES = 1000
+ALWAYS = Run(EPOCH, datetime(2100, 1, 1, tzinfo=UTC))
 
 
-def minutes(file: ArchiveFile, count: int = 5) -> list[int]:
+def minutes(file: ArchiveFile, count: int = 5) -> list[datetime]:
     """The first minutes of a file."""
-    return [file.start_ms + number * MINUTE_MS for number in range(count)]
+    return [file.minutes.start + number * MINUTE for number in range(count)]
 
 
-def read(content: bytes, file: ArchiveFile = DAY, start_ms: int = 0, end_ms: int = 1 << 50) -> list[Kline]:
+def read(content: bytes, file: ArchiveFile = DAY, asked: Run = ALWAYS) -> list[Kline]:
     """All rows that a careful reading keeps."""
-    return [found for chunk in read_archive(content, file, start_ms, end_ms).klines for found in chunk]
+    return [found for chunk in read_archive(content, file, asked).chunks for found in chunk]
 
 
-def pack(
-    content: bytes, file: ArchiveFile = DAY, start_ms: int | None = None, end_ms: int | None = None
-) -> PackedArchive:
+def pack(content: bytes, file: ArchiveFile = DAY, asked: Run | None = None) -> CopyText:
     """What a quick reading makes of it."""
-    asked = Run(
-        from_milliseconds(file.start_ms if start_ms is None else start_ms),
-        from_milliseconds(file.end_ms if end_ms is None else end_ms),
-    )
-    return pack_archive(LABEL, file, content, asked)
+    return write_copy_text(LABEL, file, content, asked or file.minutes)
 
 
 def test_names_and_ranges_are_the_exchange_s() -> None:
     """A month ends where the next begins, over the turn of the year too."""
     assert DAY.path == "/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-03-05.zip"
     assert MONTH.path == "/data/spot/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-12.zip"
-    assert MONTH.end_ms == to_milliseconds(datetime(2025, 1, 1, tzinfo=UTC))
-    assert DAY.end_ms - DAY.start_ms == DAY_MS
+    assert MONTH.minutes.end == datetime(2025, 1, 1, tzinfo=UTC)
+    assert DAY.minutes.end - DAY.minutes.start == ONE_DAY
 
 
 @pytest.mark.parametrize("header", [False, True])
@@ -65,14 +63,14 @@ def test_names_and_ranges_are_the_exchange_s() -> None:
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_both_readings_agree_on_every_form(header: bool, factor: int, ending: str) -> None:
     """Milliseconds or microseconds, with a header row or without, whatever ends a line."""
-    rows = [row(minute * factor) for minute in minutes(DAY)]
+    rows = [row(minute, time=to_milliseconds(minute) * factor) for minute in minutes(DAY)]
     content = zipped(DAY.name, rows, header=header, ending=ending)
     assert read(content) == [kline(minute) for minute in minutes(DAY)]
     packed = pack(content)
-    assert (packed.count, packed.first_ms, packed.last_ms) == (5, minutes(DAY)[0], minutes(DAY)[-1])
+    assert (packed.count, packed.span) == (5, Run(minutes(DAY)[0], minutes(DAY)[-1] + MINUTE))
     line = b"".join(packed.pieces).decode().splitlines()[1]
     assert line == (
-        '2024-03-05 00:01:00+00,100.5,100.5,100.5,100.5,1.25,125.625,7,0.5,50.25,BTCUSDT,"test, ""quoted"""'
+        '2024-03-05 00:01:00+00,100.5,100.5,100.5,100.5,1.25,125.625,7,0.5,50.25,"BTCUSDT","test, ""quoted"""'
     )
     assert len(COPY_COLUMNS) == 12
 
@@ -81,27 +79,28 @@ def test_both_readings_agree_on_every_form(header: bool, factor: int, ending: st
 def test_only_the_minutes_asked_for_are_taken(first: int, length: int) -> None:
     """Of any part of the file; what a file lacks is nobody's fault."""
     content = zipped(DAY.name, (row(minute) for minute in minutes(DAY, 20)))
-    start_ms, end_ms = DAY.start_ms + first * MINUTE_MS, DAY.start_ms + (first + length) * MINUTE_MS
-    wanted = [minute for minute in minutes(DAY, 20) if start_ms <= minute < end_ms]
-    assert [found.minute_ms for found in read(content, DAY, start_ms, end_ms)] == wanted
-    packed = pack(content, DAY, start_ms, end_ms)
+    start = DAY.minutes.start
+    asked = Run(start + first * MINUTE, start + (first + length) * MINUTE)
+    wanted = [minute for minute in minutes(DAY, 20) if asked.start <= minute < asked.end]
+    assert [found.minute for found in read(content, DAY, asked)] == wanted
+    packed = pack(content, DAY, asked)
     assert packed.count == len(wanted)
-    assert not wanted or (packed.first_ms, packed.last_ms) == (wanted[0], wanted[-1])
+    assert not wanted or packed.span == Run(wanted[0], wanted[-1] + MINUTE)
 
 
 @pytest.mark.parametrize(
     "rows",
     [
-        [row(DAY.start_ms), row(DAY.start_ms)],
-        [row(DAY.start_ms + MINUTE_MS), row(DAY.start_ms)],
-        [row(DAY.start_ms + 14_800)],
-        [row(DAY.start_ms)[:11]],
-        [row(DAY.start_ms), []],
-        [row(DAY.end_ms)],
-        [row(DAY.start_ms - MINUTE_MS)],
-        [row(DAY.start_ms), ["noon", *row(0)[1:]]],
-        [HEADER, HEADER, row(DAY.start_ms)],
-        [row(DAY.start_ms), HEADER, row(DAY.start_ms + MINUTE_MS)],
+        [row(DAY.minutes.start), row(DAY.minutes.start)],
+        [row(DAY.minutes.start + MINUTE), row(DAY.minutes.start)],
+        [row(DAY.minutes.start + timedelta(seconds=14.8))],
+        [row(DAY.minutes.start)[:11]],
+        [row(DAY.minutes.start), []],
+        [row(DAY.minutes.end)],
+        [row(DAY.minutes.start - MINUTE)],
+        [row(DAY.minutes.start), ["noon", *row(EPOCH)[1:]]],
+        [HEADER, HEADER, row(DAY.minutes.start)],
+        [row(DAY.minutes.start), HEADER, row(DAY.minutes.start + MINUTE)],
     ],
 )
 def test_quick_reading_leaves_what_is_unusual_to_the_careful_one(rows: list[list[object]]) -> None:
@@ -114,8 +113,8 @@ def test_careful_reading_keeps_all_but_the_bad_rows() -> None:
     """And says what they are."""
     good = [row(minute) for minute in minutes(DAY)]
     rows = [good[1], good[0], row(minutes(DAY)[2], high="NaN"), good[3], good[3], ["x"], good[4]]
-    found = read_archive(zipped(DAY.name, rows), DAY, DAY.start_ms, DAY.end_ms)
-    assert [one.minute_ms for chunk in found.klines for one in chunk] == [minutes(DAY)[at] for at in (0, 1, 3, 4)]
+    found = read_archive(zipped(DAY.name, rows), DAY, DAY.minutes)
+    assert [one.minute for chunk in found.chunks for one in chunk] == [minutes(DAY)[at] for at in (0, 1, 3, 4)]
     assert sorted(refusal.reason for refusal in found.refused) == [
         "high is not finite", "missing fields", "repeated minute",
     ]  # fmt: skip
@@ -156,8 +155,8 @@ GOOD = zipped(DAY.name, (row(minute) for minute in minutes(DAY, 200)))
         b"<html>Not found</html>",
         GOOD[: len(GOOD) // 2],
         GOOD[:-10],
-        zipped("BTCUSDT-1m-2024-03-06", [row(DAY.start_ms)]),
-        zipped(f"../{DAY.name}", [row(DAY.start_ms)]),
+        zipped("BTCUSDT-1m-2024-03-06", [row(DAY.minutes.start)]),
+        zipped(f"../{DAY.name}", [row(DAY.minutes.start)]),
         zipped_text(f"{DAY.name}.csv", b"\xff\xfe" * 100),
         zipped_text(f"{DAY.name}.csv", b"9" * 5000 + b",1\n" + b'"' * 400_001),
         bomb(),
@@ -204,12 +203,20 @@ def test_damage_anywhere_is_a_sentence_or_harmless(method: int, changes: list[tu
 async def offered(url: str = "http://archive.invalid") -> AsyncIterator[Archives]:
     """Archives from which nothing is fetched."""
     async with aiohttp.ClientSession() as session:
-        yield Archives(session, url, RequestGate(ExchangeClock(), asyncio.Event(), 1))
+        gate = RequestGate("test", ExchangeClock(), asyncio.Event(), weight_per_minute=1200)
+        yield Archives(session, url, gate, PAGE_MINUTES)
 
 
-def at(text: str) -> int:
-    """An instant in milliseconds."""
-    return to_milliseconds(datetime.fromisoformat(text).replace(tzinfo=UTC))
+def at(text: str) -> datetime:
+    """An instant in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def offer(archives: Archives, start: str, end: str, now: datetime = NOON) -> OfferedFile | None:
+    """The file that pays for a hole."""
+    file = archives.choose_part("BTCUSDT", Run(at(start), at(end)), now).file
+    assert file is None or isinstance(file, OfferedFile)
+    return file
 
 
 @pytest.mark.parametrize(
@@ -229,35 +236,35 @@ def at(text: str) -> int:
 async def test_a_file_is_offered_where_it_pays(start: str, end: str, name: str | None) -> None:
     """Months from ten missing days on, whole days in holes of a week, and nothing that cannot be published yet."""
     async with offered() as archives:
-        file = archives.covering("BTCUSDT", at(start), at(end), NOON_MS)
+        file = offer(archives, start, end)
         assert (file and file.name) == name
 
 
 async def test_a_file_is_offered_once() -> None:
     """What it lacks REST may have."""
     async with offered() as archives:
-        whole = at("2025-12-01"), at("2026-01-01"), NOON_MS
-        file = archives.covering("BTCUSDT", *whole)
+        whole = "2025-12-01", "2026-01-01"
+        file = offer(archives, *whole)
         assert file is not None
-        archives.finish(file)
-        again = archives.covering("BTCUSDT", *whole)
+        file.finish()
+        again = offer(archives, *whole)
         assert again is not None
         assert again.name == "BTCUSDT-1m-2025-12-31"
-        archives.distrust(again, "its checksum does not match")
-        assert archives.covering("BTCUSDT", *whole) is None
+        again.distrust("its checksum does not match")
+        assert offer(archives, *whole) is None
 
 
 async def test_month_that_cannot_be_published_yet_is_not_asked_for() -> None:
     """In its first day after; its days are."""
     async with offered() as archives:
-        early = archives.covering("BTCUSDT", at("2025-12-01"), at("2026-01-01"), at("2026-01-01T12:00"))
+        early = offer(archives, "2025-12-01", "2026-01-01", at("2026-01-01T12:00"))
         assert early is not None
-        assert early.span == "daily"
-        assert archives.covering("BTCUSDT", at("2025-12-01"), at("2026-01-01"), at("2026-01-01T02:00")) is None
+        assert early.file.span == "daily"
+        assert offer(archives, "2025-12-01", "2026-01-01", at("2026-01-01T02:00")) is None
 
 
 async def test_without_a_url_nothing_is_offered() -> None:
     """An empty setting turns the way off."""
     async with offered("") as archives:
         assert not archives.is_on
-        assert archives.covering("BTCUSDT", at("2025-01-01"), at("2026-01-01"), NOON_MS) is None
+        assert offer(archives, "2025-01-01", "2026-01-01") is None

@@ -1,10 +1,13 @@
 """The exchange's clock: a lower bound that is as good as the best answer, whatever the way to the exchange does."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.clock import WINDOW_SECONDS, ExchangeClock
+from collector.sources.clock import WINDOW_SECONDS, ExchangeClock
+from shared.instant import EPOCH, from_milliseconds
 from tests.fake_time import FakeTime
 
 TRUE_OFFSET_MS = 1_700_000_000_000.0
@@ -16,7 +19,12 @@ def ask(clock: ExchangeClock, time: FakeTime, there: float, back: float, offset_
     time.seconds += there
     stated = int(offset_ms + time.seconds * 1000)
     time.seconds += back
-    clock.observe(stated, sent_at)
+    clock.observe(from_milliseconds(stated), sent_at)
+
+
+def shown_ms(clock: ExchangeClock) -> float:
+    """What the clock shows, in milliseconds since 1970."""
+    return (clock.now() - EPOCH) / timedelta(milliseconds=1)
 
 
 latencies = st.floats(0, 10)
@@ -35,9 +43,9 @@ def test_is_never_ahead_of_the_exchange_and_as_near_as_the_best_answer(
         bounds.append((time.seconds, back))
         time.seconds += pause
         truth = TRUE_OFFSET_MS + time.seconds * 1000
-        assert clock.now_ms() <= truth + 0.01
+        assert shown_ms(clock) <= truth + 0.01
         recent = [late for at, late in bounds if at >= bounds[-1][0] - WINDOW_SECONDS]
-        assert clock.now_ms() >= truth - min(recent) * 1000 - 2
+        assert shown_ms(clock) >= truth - min(recent) * 1000 - 2
 
 
 @given(st.floats(-60e-6, 60e-6), st.lists(st.tuples(latencies, latencies), min_size=1, max_size=60))
@@ -49,7 +57,7 @@ def test_drift_of_quartz_stays_small(drift: float, answers: list[tuple[float, fl
         ask(clock, time, there, back, TRUE_OFFSET_MS + drift * time.seconds * 1000)
         time.seconds += 30.0
         truth = TRUE_OFFSET_MS + drift * time.seconds * 1000 + time.seconds * 1000
-        assert clock.now_ms() - truth <= 60e-6 * (WINDOW_SECONDS + 60) * 1000 + 1
+        assert shown_ms(clock) - truth <= 60e-6 * (WINDOW_SECONDS + 60) * 1000 + 1
 
 
 @given(st.floats(-1e7, -100), latencies, latencies)
@@ -60,9 +68,9 @@ def test_clock_that_is_set_back_is_followed(change_ms: float, there: float, back
     ask(clock, time, 0.01, 0.01)
     time.seconds += 1.0
     ask(clock, time, 0.01, 0.01, TRUE_OFFSET_MS + change_ms)
-    assert clock.now_ms() <= TRUE_OFFSET_MS + change_ms + time.seconds * 1000 + 0.01
+    assert shown_ms(clock) <= TRUE_OFFSET_MS + change_ms + time.seconds * 1000 + 0.01
     ask(clock, time, there, back, TRUE_OFFSET_MS + change_ms)
-    assert clock.now_ms() <= TRUE_OFFSET_MS + change_ms + time.seconds * 1000 + 0.01
+    assert shown_ms(clock) <= TRUE_OFFSET_MS + change_ms + time.seconds * 1000 + 0.01
 
 
 def test_clock_that_is_set_ahead_is_followed_with_the_next_answer() -> None:
@@ -71,7 +79,7 @@ def test_clock_that_is_set_ahead_is_followed_with_the_next_answer() -> None:
     clock = ExchangeClock(time)
     ask(clock, time, 0.1, 0.1)
     ask(clock, time, 0.1, 0.1, TRUE_OFFSET_MS + 7_200_000)
-    assert clock.now_ms() == pytest.approx(TRUE_OFFSET_MS + 7_200_000 + time.seconds * 1000, abs=102)
+    assert shown_ms(clock) == pytest.approx(TRUE_OFFSET_MS + 7_200_000 + time.seconds * 1000, abs=102)
 
 
 def test_is_unknown_before_the_first_answer() -> None:
@@ -79,15 +87,25 @@ def test_is_unknown_before_the_first_answer() -> None:
     clock = ExchangeClock(FakeTime())
     assert not clock.is_known
     with pytest.raises(RuntimeError, match="not told its time"):
-        clock.now_ms()
+        clock.now()
 
 
 def test_open_minute_is_not_closed_until_its_end_has_certainly_passed() -> None:
     """The minute in which the bound lies is open."""
     time = FakeTime()
     clock = ExchangeClock(time)
-    clock.observe(1_700_000_099_999, time.seconds)
-    assert clock.open_minute_ms() == 1_700_000_040_000
+    clock.observe(from_milliseconds(1_700_000_099_999), time.seconds)
+    assert clock.open_minute() == from_milliseconds(1_700_000_040_000)
     time.seconds += 0.001
-    assert clock.open_minute_ms() == 1_700_000_100_000
+    assert clock.open_minute() == from_milliseconds(1_700_000_100_000)
     assert clock.now().isoformat() == "2023-11-14T22:15:00+00:00"
+
+
+def test_time_in_whole_seconds_is_not_taken_for_a_clock_that_went_back() -> None:
+    """What an exchange leaves out of its time is no contradiction."""
+    time = FakeTime()
+    clock = ExchangeClock(time, resolution=timedelta(seconds=1))
+    clock.observe(EPOCH + timedelta(seconds=100), time.seconds)
+    time.seconds += 0.9
+    clock.observe(EPOCH + timedelta(seconds=100), time.seconds)
+    assert clock.now() == EPOCH + timedelta(seconds=100.9)

@@ -1,6 +1,6 @@
 """The hosts: which one is asked, and when one that failed is trusted again."""
 
-from collector.hosts import FIRST_REST_SECONDS, LONGEST_REST_SECONDS, Hosts
+from collector.sources.hosts import FIRST_REST_SECONDS, LONGEST_REST_SECONDS, Hosts
 from tests.fake_time import FakeTime
 
 URLS = ("http://a", "http://b", "http://c")
@@ -17,10 +17,10 @@ def test_host_that_failed_is_left_out_until_it_is_found_well() -> None:
     time = FakeTime(step_seconds=0.001)
     hosts = Hosts(URLS, time)
     first = hosts.choose()
-    hosts.failed(first)
+    hosts.note_failure(first)
     time.seconds += 10_000
     assert hosts.choose().url == "http://b"
-    hosts.succeeded(first)
+    hosts.note_success(first)
     assert hosts.choose().url == "http://a"
 
 
@@ -31,7 +31,7 @@ def test_with_none_well_all_are_tried_in_turn() -> None:
     for _ in range(9):
         host = hosts.choose()
         tried.append(host.url)
-        hosts.failed(host)
+        hosts.note_failure(host)
     assert tried == list(URLS) * 3
 
 
@@ -39,11 +39,11 @@ def test_only_better_hosts_that_have_rested_are_probed() -> None:
     """A probe of one behind the host in use would be for nothing."""
     time = FakeTime(step_seconds=0.001)
     hosts = Hosts(URLS, time)
-    assert hosts.due_for_probe() == []
-    hosts.failed(hosts.choose())
-    assert hosts.due_for_probe() == []
+    assert hosts.list_due_for_probe() == []
+    hosts.note_failure(hosts.choose())
+    assert hosts.list_due_for_probe() == []
     time.seconds += FIRST_REST_SECONDS
-    assert [host.url for host in hosts.due_for_probe()] == ["http://a"]
+    assert [host.url for host in hosts.list_due_for_probe()] == ["http://a"]
 
 
 def test_rest_grows_with_each_failure_to_a_bound() -> None:
@@ -53,7 +53,7 @@ def test_rest_grows_with_each_failure_to_a_bound() -> None:
     host = hosts.choose()
     rests = []
     for _ in range(40):
-        hosts.failed(host)
+        hosts.note_failure(host)
         rests.append(host.rests_until - time.seconds)
     assert rests == sorted(rests)
     assert rests[0] == FIRST_REST_SECONDS

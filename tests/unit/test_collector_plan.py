@@ -6,34 +6,43 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.archives import Archives
-from collector.backfill import PAGE, Plan, pages
-from collector.binance import PAGE_LIMIT
-from collector.clock import ExchangeClock
-from collector.ledger import FIRST_PAUSE, LONGEST_PAUSE_OLD, LONGEST_PAUSE_YOUNG, YOUNG, ask_again_after
-from collector.rate_limit import RequestGate
-from collector.tasks import telling_cause
+from collector.ledger import FIRST_PAUSE, LONGEST_PAUSE_OLD, LONGEST_PAUSE_YOUNG, YOUNG, choose_pause
+from collector.plan import Plan
+from collector.sources.binance.archives import Archives, OfferedFile
+from collector.sources.binance.source import PAGE_LIMIT
+from collector.sources.clock import ExchangeClock
+from collector.sources.request_gate import RequestGate
+from collector.sources.source import cut_pages
+from collector.tasks import find_cause
 from collector.verify import compare_minutes
 from shared.errors import DatabaseOutdatedError, DatabaseUnavailableError, LeadershipLostError, UsageError
-from shared.instant import MINUTE, from_milliseconds, to_milliseconds
+from shared.instant import EPOCH, MINUTE
 from shared.runs import Run, Runs
-from tests.klines import MINUTE_MS, kline
+from tests.klines import kline
 
 BASE = datetime(2025, 3, 5, tzinfo=UTC)
-NOW_MS = to_milliseconds(datetime(2026, 1, 20, 12, tzinfo=UTC))
+NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
+PAGE = PAGE_LIMIT * MINUTE
 
 
 @asynccontextmanager
 async def archives(url: str) -> AsyncIterator[Archives]:
     """Archives from which nothing is fetched."""
     async with aiohttp.ClientSession() as session:
-        yield Archives(session, url, RequestGate(ExchangeClock(), asyncio.Event(), 1))
+        gate = RequestGate("test", ExchangeClock(), asyncio.Event(), weight_per_minute=1200)
+        yield Archives(session, url, gate, PAGE_LIMIT)
+
+
+def make_plan(holes: Runs, offered: Archives) -> Plan:
+    """The plan of a backfill that can use these archives."""
+    return Plan(holes, partial(offered.choose_part, "BTCUSDT", now=NOW))
 
 
 holes_strategy = st.lists(
@@ -59,7 +68,7 @@ def test_parts_are_the_holes_cut_up_newest_first(url: str, pairs: list[tuple[int
 
     async def check() -> None:
         async with archives(url) as offered:
-            plan = Plan(Runs(holes), offered, "BTCUSDT", NOW_MS)
+            plan = make_plan(Runs(holes), offered)
             parts: list[Run] = []
             while part := plan.next():
                 run, file = part
@@ -67,8 +76,9 @@ def test_parts_are_the_holes_cut_up_newest_first(url: str, pairs: list[tuple[int
                 if file is None:
                     assert 0 < run.minutes <= PAGE_LIMIT
                 else:
-                    assert file.start_ms <= to_milliseconds(run.start) < to_milliseconds(run.end) <= file.end_ms
-                    offered.finish(file)
+                    assert isinstance(file, OfferedFile)
+                    assert file.file.minutes.start <= run.start < run.end <= file.file.minutes.end
+                    file.finish()
             joined: list[Run] = []
             for run in parts:
                 assert run.start < run.end
@@ -85,7 +95,7 @@ async def test_long_hole_uses_files_for_all_but_its_newest_day() -> None:
     """Though it hardly ever ends at midnight."""
     async with archives("http://archive.invalid") as offered:
         end = datetime(2026, 1, 20, 11, 58, tzinfo=UTC)
-        plan = Plan(Runs.of(Run(end - timedelta(days=80), end)), offered, "BTCUSDT", NOW_MS)
+        plan = make_plan(Runs.of(Run(end - timedelta(days=80), end)), offered)
         names = []
         while part := plan.next():
             names.append(part[1].name if part[1] else part[0].minutes)
@@ -101,7 +111,7 @@ def test_withdrawn_minutes_are_not_handed_out(pairs: list[tuple[int, int]], take
 
     async def check() -> None:
         async with archives("") as offered:
-            plan = Plan(Runs(holes_of(pairs)), offered, "BTCUSDT", NOW_MS)
+            plan = make_plan(Runs(holes_of(pairs)), offered)
             handed = [part[0] for _ in range(taken) if (part := plan.next())]
             withdrawn = plan.withdraw(first, last)
             while part := plan.next():
@@ -118,7 +128,7 @@ def test_withdrawn_minutes_are_not_handed_out(pairs: list[tuple[int, int]], take
 def test_pages_are_full_from_the_newest_on(minutes: int) -> None:
     """Only the oldest is shorter."""
     hole = Run(BASE, BASE + minutes * MINUTE)
-    found = list(pages(hole))
+    found = list(cut_pages(hole, PAGE_LIMIT))
     assert [page.end - page.start for page in found[:-1]] == [PAGE] * (len(found) - 1)
     assert found[0].end == hole.end
     assert found[-1].start == hole.start
@@ -129,21 +139,21 @@ def test_pages_are_full_from_the_newest_on(minutes: int) -> None:
 def test_asks_again_ever_more_rarely_but_never_gives_the_young_up(times: int, age_minutes: int) -> None:
     """The pause doubles, to 6 hours for a week, and to 30 days afterwards."""
     age = age_minutes * MINUTE
-    pause = ask_again_after(times, age)
+    pause = choose_pause(times, age)
     assert FIRST_PAUSE <= pause <= (LONGEST_PAUSE_YOUNG if age < YOUNG else LONGEST_PAUSE_OLD)
-    assert pause <= ask_again_after(times + 1, age)
-    assert pause <= ask_again_after(times, age + timedelta(days=8))
-    assert ask_again_after(1, age) == FIRST_PAUSE
+    assert pause <= choose_pause(times + 1, age)
+    assert pause <= choose_pause(times, age + timedelta(days=8))
+    assert choose_pause(1, age) == FIRST_PAUSE
 
 
 def values(price: str) -> tuple[Decimal, ...]:
     """A minute's nine values."""
-    return tuple(Decimal(value) for value in kline(0, price)[1:])
+    return tuple(Decimal(value) for value in kline(EPOCH, price)[1:] if value is not None)
 
 
 def test_comparison_says_each_difference_once_with_its_minute() -> None:
     """Missing here, missing there, and other values, by name; the same number written otherwise is equal."""
-    at = [to_milliseconds(BASE) + number * MINUTE_MS for number in range(6)]
+    at = [BASE + number * MINUTE for number in range(6)]
     ours = {at[0]: values("1.50"), at[1]: values("2"), at[3]: values("3"), at[5]: values("5")}
     theirs = {at[0]: values("1.5"), at[2]: values("2"), at[3]: values("4")}
     nonsense = {at[0]: "repaired by another row", at[4]: "missing fields", at[5]: "high below low"}
@@ -157,7 +167,6 @@ def test_comparison_says_each_difference_once_with_its_minute() -> None:
         "2025-03-05T00:04:00Z is not stored, and the exchange's row for it makes no sense: missing fields",
         "2025-03-05T00:05:00Z is stored, and the exchange's row for it makes no sense: high below low",
     ]
-    assert from_milliseconds(at[0]) == BASE
 
 
 LOST = LeadershipLostError("lost")
@@ -178,5 +187,5 @@ OLD = DatabaseOutdatedError("old")
 )
 def test_of_many_errors_the_one_that_is_no_mere_interruption_is_told(error: Exception, cause: Exception) -> None:
     """However deep it lies."""
-    assert telling_cause(error) is cause
+    assert find_cause(error) is cause
     assert not isinstance(cause, UsageError)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.settings import BINANCE_REST_URLS, CollectorSettings
+from collector.settings import CollectorSettings
+from collector.sources.binance.settings import REST_URLS, BinanceSettings
+from collector.sources.registry import load_source_settings
 from shared.errors import SettingsError
 from shared.settings import LoggingSettings
 
@@ -20,13 +22,18 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def load() -> None:
+    """Read what a collector reads when it starts."""
+    load_source_settings(CollectorSettings.load().symbols)
+
+
 def test_defaults_are_the_contract_s() -> None:
     """Binance's public hosts, one symbol, thirty days."""
-    settings = CollectorSettings.load()
+    settings, binance = CollectorSettings.load(), BinanceSettings.load()
     assert settings.symbols == ("BTCUSDT",)
-    assert settings.source == "binance"
-    assert settings.rest_urls == BINANCE_REST_URLS
     assert settings.backfill_since == "30d"
+    assert binance.source == "binance"
+    assert binance.rest_urls == REST_URLS
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,7 @@ def test_defaults_are_the_contract_s() -> None:
         ("SYMBOLS", " , ,", "name at least one symbol"),
         ("SYMBOLS", "BTC/USDT", "'BTC/USDT' is not a symbol"),
         ("SYMBOLS", "BTCUSDT,ÄÖÜ", "is not a symbol"),
+        ("SYMBOLS", "BTCUSDT,nowhere:BTC-USD", "'nowhere:BTC-USD' is of a source that is not known; known are binance"),
         ("SOURCE", "", "at least 1 character"),
         ("SOURCE", "x" * 41, "at most 40 characters"),
         ("REST_URLS", "", "name at least one URL"),
@@ -59,7 +67,7 @@ def test_bad_value_is_one_sentence_that_names_the_variable(
     """And no value of a secret."""
     monkeypatch.setenv(f"COLLECTOR_{name}", value)
     with pytest.raises(SettingsError, match=sentence) as caught:
-        CollectorSettings.load()
+        load()
     text = str(caught.value)
     assert text.startswith(f"COLLECTOR_{name} cannot be used: ")
     assert text.endswith("(see .env.example).")
@@ -76,25 +84,24 @@ def test_missing_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_mistake_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not one after the other."""
     monkeypatch.setenv("COLLECTOR_SYMBOLS", "")
-    monkeypatch.setenv("COLLECTOR_STREAM_URL", "x")
-    with pytest.raises(SettingsError, match=r"COLLECTOR_SYMBOLS .*; COLLECTOR_STREAM_URL "):
-        CollectorSettings.load()
+    monkeypatch.setenv("COLLECTOR_BACKFILL_SINCE", "x")
+    with pytest.raises(SettingsError, match=r"COLLECTOR_SYMBOLS .*; COLLECTOR_BACKFILL_SINCE "):
+        load()
 
 
 def test_lists_are_split_stripped_and_symbols_made_one_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """As people write them."""
     monkeypatch.setenv("COLLECTOR_SYMBOLS", " btcusdt, ETHUSDT,,BTCUSDT ")
     monkeypatch.setenv("COLLECTOR_REST_URLS", "http://127.0.0.1:1/ , http://127.0.0.1:2")
-    settings = CollectorSettings.load()
-    assert settings.symbols == ("BTCUSDT", "ETHUSDT")
-    assert settings.rest_urls == ("http://127.0.0.1:1", "http://127.0.0.1:2")
+    assert CollectorSettings.load().symbols == ("BTCUSDT", "ETHUSDT")
+    assert BinanceSettings.load().rest_urls == ("http://127.0.0.1:1", "http://127.0.0.1:2")
 
 
 def test_empty_url_turns_a_way_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream's and the archives'."""
     monkeypatch.setenv("COLLECTOR_STREAM_URL", "")
     monkeypatch.setenv("COLLECTOR_ARCHIVE_URL", "")
-    settings = CollectorSettings.load()
+    settings = BinanceSettings.load()
     assert settings.stream_url == settings.archive_url == ""
 
 
@@ -127,8 +134,8 @@ def test_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPat
     text = "COLLECTOR_SOURCE=elsewhere\nCOLLECTOR_SYMBOLS=ETHUSDT\nAPI_PORT=1\n"
     (tmp_path / ".env").write_text(text, encoding="utf-8")
     monkeypatch.setenv("COLLECTOR_SYMBOLS", "BTCUSDT")
-    settings = CollectorSettings.load()
-    assert (settings.source, settings.symbols) == ("elsewhere", ("BTCUSDT",))
+    assert BinanceSettings.load().source == "elsewhere"
+    assert CollectorSettings.load().symbols == ("BTCUSDT",)
 
 
 def test_env_file_that_is_no_text_is_a_sentence(tmp_path: Path) -> None:
@@ -141,7 +148,7 @@ def test_env_file_that_is_no_text_is_a_sentence(tmp_path: Path) -> None:
 def test_settings_are_frozen() -> None:
     """They are read once."""
     with pytest.raises(ValueError, match="frozen"):
-        CollectorSettings.load().source = "other"
+        BinanceSettings.load().source = "other"
 
 
 @pytest.mark.parametrize(("name", "value"), [("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml")])

@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector import rate_limit
-from collector.clock import ExchangeClock
-from collector.rate_limit import DEFAULT_WEIGHT_PER_MINUTE, RequestGate, pause_from_answer
-from shared.instant import utc_now
+from collector.sources import request_gate
+from collector.sources.binance.rest import read_ban
+from collector.sources.clock import ExchangeClock
+from collector.sources.request_gate import RequestGate
+from collector.sources.retry_after import choose_pause
+from shared.instant import from_milliseconds, utc_now
 from shared.lifecycle import Stopping
 from tests.fake_time import FakeTime
 
 NOW_MS = 1_700_000_000_000
+WEIGHT = 1200
 
 
 @pytest.fixture
@@ -32,15 +35,15 @@ def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
             fake.seconds += max(0.0, seconds)
         return event.is_set()
 
-    monkeypatch.setattr(rate_limit, "wait", wait)
+    monkeypatch.setattr(request_gate, "wait", wait)
     return fake
 
 
 def make_gate(time: FakeTime, hosts: int = 3, stop: asyncio.Event | None = None) -> RequestGate:
     """A gate whose exchange stands at the fake time, at the beginning of a minute."""
     clock = ExchangeClock(time)
-    clock.observe(NOW_MS - NOW_MS % 60_000, time.seconds)
-    return RequestGate(clock, stop or asyncio.Event(), hosts, time)
+    clock.observe(from_milliseconds(NOW_MS - NOW_MS % 60_000), time.seconds)
+    return RequestGate("test", clock, stop or asyncio.Event(), weight_per_minute=WEIGHT, hosts=hosts, monotonic=time)
 
 
 async def admitted_at(
@@ -86,7 +89,7 @@ async def test_success_does_not_lift_a_pause(time: FakeTime) -> None:
     """An answer to a request that was under way already is no permission."""
     gate = make_gate(time)
     gate.pause(60, "HTTP 429")
-    gate.answered(5)
+    gate.note_answer(5)
     assert gate.pause_seconds() > 59
 
 
@@ -95,7 +98,7 @@ async def test_taking_a_pause_up_again_does_not_lengthen_it(time: FakeTime) -> N
     gate = make_gate(time)
     gate.pause(60, "HTTP 418")
     for _ in range(100):
-        gate.go_on_pausing(gate.pause_seconds(), gate.pause_reason)
+        gate.resume_pause(gate.pause_seconds(), gate.pause_reason)
     assert gate.pause_seconds() == pytest.approx(61)
 
 
@@ -139,8 +142,8 @@ async def test_weight_that_others_used_counts(time: FakeTime) -> None:
     """The exchange's header says what the whole address used."""
     gate = make_gate(time)
     began_at = time.seconds
-    gate.answered(DEFAULT_WEIGHT_PER_MINUTE)
-    assert gate.weight_used == DEFAULT_WEIGHT_PER_MINUTE
+    gate.note_answer(WEIGHT)
+    assert gate.weight_used == WEIGHT
     await gate.admit(0)
     assert time.seconds == began_at
     await gate.admit(2, urgent=True)
@@ -150,8 +153,8 @@ async def test_weight_that_others_used_counts(time: FakeTime) -> None:
 async def test_with_every_host_down_there_are_at_most_four_requests_a_second_and_ever_fewer(time: FakeTime) -> None:
     """The pauses grow to a bound, so that the return is noticed."""
     gate = make_gate(time, hosts=3)
-    gate.failed()
-    moments = await admitted_at(gate, time, 60, gate.failed)
+    gate.note_failure()
+    moments = await admitted_at(gate, time, 60, gate.note_failure)
     gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert all(sum(first <= moment < first + 1.0 for moment in moments) <= 4 for first in moments)
     assert max(gaps) <= 10.0
@@ -162,7 +165,7 @@ async def test_with_every_host_down_there_are_at_most_four_requests_a_second_and
 async def test_tasks_that_fail_side_by_side_share_the_slow_probing(time: FakeTime) -> None:
     """Ten tasks together are no faster than one."""
     gate = make_gate(time, hosts=7)
-    gate.failed()
+    gate.note_failure()
     moments: list[float] = []
 
     async def insist() -> None:
@@ -170,7 +173,7 @@ async def test_tasks_that_fail_side_by_side_share_the_slow_probing(time: FakeTim
             await gate.admit(1)
             moments.append(time.seconds)
             await asyncio.sleep(0)
-            gate.failed()
+            gate.note_failure()
 
     await asyncio.gather(*(insist() for _ in range(10)))
     moments.sort()
@@ -181,8 +184,8 @@ async def test_answer_ends_the_slow_probing(time: FakeTime) -> None:
     """At once."""
     gate = make_gate(time)
     for _ in range(50):
-        gate.failed()
-    gate.answered(None)
+        gate.note_failure()
+    gate.note_answer(None)
     assert not gate.is_failing
     before = time.seconds
     await gate.admit(1)
@@ -192,7 +195,7 @@ async def test_answer_ends_the_slow_probing(time: FakeTime) -> None:
 async def test_stop_ends_every_wait() -> None:
     """In real time: a service does not sit out a ban when it is told to stop."""
     stop = asyncio.Event()
-    gate = RequestGate(ExchangeClock(), stop, 1)
+    gate = RequestGate("test", ExchangeClock(), stop, weight_per_minute=WEIGHT)
     gate.pause(3600, "HTTP 418")
 
     async def ask() -> None:
@@ -250,19 +253,19 @@ def test_pause_is_the_longest_that_an_answer_asks_for(
     status: int, retry_after: str | None, message: str, seconds: float
 ) -> None:
     """Header or body, and a careful guess where neither can be read."""
-    assert pause_from_answer(status, retry_after, message, NOW_MS) == seconds
+    assert choose_pause(status, retry_after, *read_ban(message, from_milliseconds(NOW_MS))) == seconds
 
 
 @given(st.sampled_from([418, 429]), st.none() | st.text(max_size=20), st.text(max_size=60))
 def test_any_answer_gives_a_finite_pause(status: int, retry_after: str | None, tail: str) -> None:
     """Whatever an answer holds, the pause is neither none nor for ever."""
     for message in (tail, f"banned until {tail}"):
-        seconds = pause_from_answer(status, retry_after, message, None)
+        seconds = choose_pause(status, retry_after, *read_ban(message, utc_now()))
         assert math.isfinite(seconds)
         assert 0 < seconds <= 7 * 86_400
 
 
 def test_retry_after_may_be_a_date() -> None:
     """As RFC 9110 allows; the pause lasts until then."""
-    asked = pause_from_answer(429, format_datetime(utc_now() + timedelta(hours=1), usegmt=True), "", None)
+    asked = choose_pause(429, format_datetime(utc_now() + timedelta(hours=1), usegmt=True))
     assert 3590 < asked <= 3600

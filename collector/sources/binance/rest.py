@@ -1,15 +1,19 @@
-"""Asking the exchange's REST hosts: fail-over between them, and obedience to the limits that they share."""
+"""Asking Binance's REST hosts: fail-over between them, and obedience to the limits that they share."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import aiohttp
 
-from collector.clock import ExchangeClock
-from collector.hosts import Host, Hosts
-from collector.rate_limit import RequestGate, pause_from_answer
+from collector.sources.clock import ExchangeClock
+from collector.sources.hosts import Host, Hosts
+from collector.sources.request_gate import RequestGate
+from collector.sources.retry_after import choose_pause
 from shared.errors import ExchangeRefusedError, ExchangeUnreachableError
+from shared.instant import to_milliseconds, utc_now
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -20,6 +24,7 @@ PAGE_TIMEOUT_SECONDS = 10.0
 LIVE_TIMEOUT_SECONDS = 3.0
 CONNECT_TIMEOUT_SECONDS = 2.0
 LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
+_BANNED_UNTIL = re.compile(r"banned until (\d{1,15})\b", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -71,18 +76,18 @@ class Rest:
             else:
                 if self._is_limit(answer):
                     continue
-                fault = _fault(request, answer)
+                fault = _find_fault(request, answer)
                 if not fault:
-                    self._gate.answered(answer.weight_used)
-                    self.hosts.succeeded(host)
+                    self._gate.note_answer(answer.weight_used)
+                    self.hosts.note_success(host)
                     if failed:
                         log.warning("host_failed_over", to=host.url, failed=dict(failed))
-                    return _content(request, answer)
+                    return _read_content(request, answer)
             failed.append((host.url, fault))
-            self.hosts.failed(host)
+            self.hosts.note_failure(host)
             if not only:
                 # What a probe finds of a host that rests says nothing of the one in use.
-                self._gate.failed()
+                self._gate.note_failure()
         raise ExchangeUnreachableError(
             f"No host of the exchange answers (the last: {failed[-1][1]}); check the network and COLLECTOR_REST_URLS."
         )
@@ -93,8 +98,8 @@ class Rest:
         if answer.status not in {429, 418} and body.get("code") != TOO_MANY_REQUESTS:
             return False
         message = str(body.get("msg", ""))
-        now_ms = self._clock.now_ms() if self._clock.is_known else None
-        seconds = pause_from_answer(answer.status, answer.retry_after, message, now_ms)
+        now = self._clock.now() if self._clock.is_known else utc_now()
+        seconds = choose_pause(answer.status, answer.retry_after, *read_ban(message, now))
         self._gate.pause(seconds, f"HTTP {answer.status} {message}".strip())
         return True
 
@@ -117,16 +122,13 @@ class Rest:
             )
 
 
-def open_session() -> aiohttp.ClientSession:
-    """Open the HTTP session that all requests to the exchange share; the caller closes it."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=16, ttl_dns_cache=60, enable_cleanup_closed=False),
-        headers={"User-Agent": "minutebook"},
-        trust_env=True,
-    )
+def read_ban(message: str, now: datetime) -> list[float]:
+    """Return the seconds from `now` on, by the exchange's clock, until an error's message says "banned until <ms>"."""
+    banned_until = _BANNED_UNTIL.search(message)
+    return [(int(banned_until[1]) - to_milliseconds(now)) / 1000.0] if banned_until else []
 
 
-def _fault(request: Request, answer: Answer) -> str:
+def _find_fault(request: Request, answer: Answer) -> str:
     """Say what is wrong with a host that answers so; empty where it did its part."""
     if answer.status == 200:
         return "" if request.is_good(answer.body) else "an answer that is not what was asked for"
@@ -135,7 +137,7 @@ def _fault(request: Request, answer: Answer) -> str:
     return f"HTTP {answer.status}"
 
 
-def _content(request: Request, answer: Answer) -> object:
+def _read_content(request: Request, answer: Answer) -> object:
     if isinstance(answer.body, dict) and _is_refusal(answer):
         code = answer.body["code"]
         symbols = request.params.get("symbol") or request.params.get("symbols") or "no symbol"

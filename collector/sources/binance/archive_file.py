@@ -1,4 +1,4 @@
-"""A file of the exchange's archives: a zip of one CSV a month or a day, told by its name and read row by row.
+"""A file of Binance's archives: a zip of one CSV a month or a day, told by its name and read row by row.
 
 Times are milliseconds, or microseconds from 2025 on, told by their magnitude; the first row may be a header.
 """
@@ -10,18 +10,20 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
 from typing import Literal
 
-from collector.klines import MINUTE_MS, Kline, Refusal, parse_klines
+from collector.klines import Kline, Refusal, arrange_klines
+from collector.sources.binance.klines import parse_klines
+from collector.sources.source import BulkRows
 from shared.errors import ArchiveCorruptError
-from shared.instant import to_milliseconds
+from shared.instant import DAY
+from shared.runs import Run
 
 Span = Literal["monthly", "daily"]
 
-DAY_MS = 1440 * MINUTE_MS
 CHUNK_ROWS = 4096
 # A month of minutes is 6 MB unpacked.
 LARGEST_CSV_BYTES = 64 * 1024 * 1024
@@ -50,40 +52,26 @@ class ArchiveFile:
         return f"/data/spot/{self.span}/klines/{self.symbol}/1m/{self.name}.zip"
 
     @property
-    def start_ms(self) -> int:
-        """The first minute that it can hold."""
-        return to_milliseconds(datetime(self.first_day.year, self.first_day.month, self.first_day.day, tzinfo=UTC))
-
-    @property
-    def end_ms(self) -> int:
-        """The first minute after it."""
+    def minutes(self) -> Run:
+        """The minutes that it can hold."""
+        start = datetime(self.first_day.year, self.first_day.month, self.first_day.day, tzinfo=UTC)
         if self.span == "daily":
-            return self.start_ms + DAY_MS
-        later = self.first_day + timedelta(days=31)
-        return to_milliseconds(datetime(later.year, later.month, 1, tzinfo=UTC))
+            return Run(start, start + DAY)
+        later = start + timedelta(days=31)
+        return Run(start, later.replace(day=1))
 
 
-@dataclass
-class ArchiveRows:
-    """The rows of one file, in chunks, with what was refused so far."""
-
-    klines: Iterator[list[Kline]]
-    refused: list[Refusal] = field(default_factory=list)
-
-
-def read_archive(content: bytes, file: ArchiveFile, start_ms: int, end_ms: int) -> ArchiveRows:
-    """Unpack a zip and check its rows, keeping those that open in [start_ms, end_ms).
+def read_archive(content: bytes, file: ArchiveFile, asked: Run) -> BulkRows:
+    """Unpack a zip and check its rows, keeping the minutes of `asked`.
 
     Raises ArchiveCorruptError, at once or while the chunks are read, when it is not such a file.
     """
-    result = ArchiveRows(iter(()))
-    result.klines = _chunks(content, file, start_ms, end_ms, result.refused)
+    result = BulkRows(iter(()))
+    result.chunks = _read_chunks(content, file, asked, result.refused)
     return result
 
 
-def _chunks(
-    content: bytes, file: ArchiveFile, start_ms: int, end_ms: int, refused: list[Refusal]
-) -> Iterator[list[Kline]]:
+def _read_chunks(content: bytes, file: ArchiveFile, asked: Run, refused: list[Refusal]) -> Iterator[list[Kline]]:
     with open_csv(content, file) as lines:
         rows: Iterator[list[str]] = csv.reader(lines)
         first = next(rows, None)
@@ -92,9 +80,9 @@ def _chunks(
         ticks_per_ms = 1000 if first and is_microseconds(first[0]) else 1
         rows = chain([first] if first else [], rows)
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            page = parse_klines(chunk, file.start_ms, file.end_ms, ticks_per_ms)
+            page = arrange_klines(parse_klines(chunk, ticks_per_ms), file.minutes)
             refused.extend(page.refused)
-            yield [kline for kline in page.klines if start_ms <= kline.minute_ms < end_ms]
+            yield [kline for kline in page.klines if asked.start <= kline.minute < asked.end]
 
 
 @contextmanager

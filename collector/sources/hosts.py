@@ -1,9 +1,10 @@
-"""Which of the exchange's hosts to ask: the first in the order given that has not failed lately."""
+"""Which of an exchange's hosts to ask: the first in the order given that has not failed lately."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shared.backoff import Backoff
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -17,9 +18,14 @@ class Host:
     """A base URL, and how it did of late."""
 
     url: str
-    failures: int = 0
     tried_at: float = 0.0
     rests_until: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_REST_SECONDS, LONGEST_REST_SECONDS, jitter=0.0))
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it has answered since it last failed."""
+        return not self.backoff.failures
 
 
 class Hosts:
@@ -34,25 +40,23 @@ class Hosts:
 
     def choose(self) -> Host:
         """Return the first host that is well; with none, the one tried longest ago."""
-        host = next((host for host in self._hosts if not host.failures), None)
+        host = next((host for host in self._hosts if host.is_well), None)
         host = host or min(self._hosts, key=lambda host: host.tried_at)
         host.tried_at = self._monotonic()
         return host
 
-    def due_for_probe(self) -> list[Host]:
+    def list_due_for_probe(self) -> list[Host]:
         """Return the hosts ahead of the one in use whose rest is over: worth a harmless question."""
-        current = next((index for index, host in enumerate(self._hosts) if not host.failures), 0)
+        current = next((index for index, host in enumerate(self._hosts) if host.is_well), 0)
         now = self._monotonic()
         return [host for host in self._hosts[:current] if host.rests_until <= now]
 
-    def failed(self, host: Host) -> None:
+    def note_failure(self, host: Host) -> None:
         """Let a host rest, longer each time."""
-        host.failures += 1
-        rest = min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2.0 ** min(host.failures - 1, 10))
-        host.rests_until = self._monotonic() + rest
+        host.rests_until = self._monotonic() + host.backoff.next()
 
-    def succeeded(self, host: Host) -> None:
+    def note_success(self, host: Host) -> None:
         """Trust a host again."""
-        if host.failures:
+        if not host.is_well:
             log.info("host_recovered", host=host.url)
-        host.failures = 0
+        host.backoff.reset()

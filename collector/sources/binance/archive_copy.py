@@ -1,59 +1,30 @@
 """An archive's rows as COPY text, nearly untouched: Postgres itself checks them, many times faster than we could.
 
-The table's constraints say the same as `parse_klines`. What does not fit here or is refused there goes the slow way,
-row by row, and only the bad rows are lost.
+The table's constraints say the same as `parse_klines`. What does not fit here or is refused there is read row by row,
+and only the bad rows are lost.
 """
 
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
-from collector.archive import ArchiveFile, is_header, is_microseconds, open_csv
-from collector.klines import MINUTE_MS, Label
-from shared.instant import to_milliseconds
+from collector.copy_text import CopyText, UnusualRowError, quote_field
+from collector.klines import Label
+from collector.sources.binance.archive_file import ArchiveFile, is_header, is_microseconds, open_csv
+from shared.instant import EPOCH, MINUTE, MINUTE_MS
 from shared.runs import Run
 
-COPY_COLUMNS = (
-    "minute",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "quote_volume",
-    "trades",
-    "taker_base_volume",
-    "taker_quote_volume",
-    "symbol",
-    "source",
-)
 _PIECE_ROWS = 1024
 _MINUTES_OF_DAY = [f" {minute // 60:02}:{minute % 60:02}:00+00," for minute in range(1440)]
 _FIRST_DAY = date(1970, 1, 1)
 
 
-class UnusualRowError(Exception):
-    """A row that is not twelve fields in the order of its minutes; the file wants to be read with care."""
-
-
-@dataclass(frozen=True)
-class PackedArchive:
-    """COPY text in pieces, how many minutes it has, and the first and the last of them."""
-
-    pieces: list[bytes]
-    count: int
-    first_ms: int
-    last_ms: int
-
-
-def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) -> PackedArchive:
+def write_copy_text(label: Label, file: ArchiveFile, content: bytes, asked: Run) -> CopyText:
     """Turn a file's minutes of `asked` into CSV with COPY_COLUMNS; CPU work for a thread.
 
     Raises UnusualRowError for what only a careful reading can tell, ArchiveCorruptError for what is no such file.
     """
-    first = to_milliseconds(asked.start) // MINUTE_MS
-    end = to_milliseconds(asked.end) // MINUTE_MS
-    file_first, file_end = file.start_ms // MINUTE_MS, file.end_ms // MINUTE_MS
-    ending = f",{label.symbol},{_quoted(label.source)}\n"
+    first, end = (_number(minute) for minute in asked)
+    file_first, file_end = (_number(minute) for minute in file.minutes)
+    ending = f",{quote_field(label.symbol)},{quote_field(label.source)}\n"
     pieces: list[bytes] = []
     rows: list[str] = []
     count, first_kept, last_kept = 0, 0, 0
@@ -89,9 +60,9 @@ def pack_archive(label: Label, file: ArchiveFile, content: bytes, asked: Run) ->
                 rows.clear()
     if rows:
         pieces.append("".join(rows).encode())
-    return PackedArchive(pieces, count, first_kept * MINUTE_MS, last_kept * MINUTE_MS)
+    return CopyText(pieces, count, Run(EPOCH + first_kept * MINUTE, EPOCH + (last_kept + 1) * MINUTE))
 
 
-def _quoted(text: str) -> str:
-    """Return text as one CSV field."""
-    return '"' + text.replace('"', '""') + '"'
+def _number(minute: datetime) -> int:
+    """Return how many minutes have passed since 1970."""
+    return (minute - EPOCH) // MINUTE
