@@ -137,12 +137,19 @@ def minutes_between(start: datetime, end: datetime) -> int:
     return (end - start) // MINUTE
 
 
+_SUMS = """
+           sum(volume),
+           CASE WHEN bool_and(quote_volume IS NOT NULL) THEN sum(quote_volume) END,
+           CASE WHEN bool_and(trades IS NOT NULL) THEN sum(trades)::bigint END,
+           CASE WHEN bool_and(taker_base_volume IS NOT NULL) THEN sum(taker_base_volume) END,
+           CASE WHEN bool_and(taker_quote_volume IS NOT NULL) THEN sum(taker_quote_volume) END
+"""
 # What the rollups must be, computed from the ticks in another way than the database's own function does.
-_HOURS = """
+_HOURS = f"""
     SELECT symbol, date_trunc('hour', minute) AS hour, count(*)::smallint,
            sum(1::bigint << extract(minute FROM minute)::integer)::bigint,
            (array_agg(open ORDER BY minute))[1], max(high), min(low), (array_agg(close ORDER BY minute DESC))[1],
-           sum(volume), sum(quote_volume), sum(trades)::bigint, sum(taker_base_volume), sum(taker_quote_volume),
+           {_SUMS},
            string_agg(float8send(close::float8), ''::bytea ORDER BY minute),
            CASE WHEN count(DISTINCT source) = 1 THEN min(source) ELSE 'mixed' END, max(created_at)
     FROM ticks

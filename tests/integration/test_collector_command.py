@@ -50,6 +50,7 @@ async def test_bad_usage_is_one_sentence_and_exit_2(tmp_path: Path, arguments: t
     [
         ({"COLLECTOR_DATABASE_URL": ""}, "COLLECTOR_DATABASE_URL cannot be used"),
         ({"COLLECTOR_SYMBOLS": "?"}, "COLLECTOR_SYMBOLS cannot be used"),
+        ({"COLLECTOR_SYMBOLS": "nowhere:BTC-USD"}, "is of a source that is not known; known are binance"),
         ({"COLLECTOR_BACKFILL_SINCE": "2199-01-01"}, "COLLECTOR_BACKFILL_SINCE cannot be used"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL cannot be used"),
         ({}, "Postgres does not answer"),

@@ -1,0 +1,1 @@
+"""A second source beside Binance, in the shapes of Coinbase Exchange: found by its folder, as every source is."""
