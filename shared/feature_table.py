@@ -52,6 +52,8 @@ class Feature:
     source: str
     reads: int
     """How many bars before a bar its value is made from; WARM_UP_BARS for a recursive one."""
+    columns: tuple[str, ...]
+    """The numbers of a bar that it is made from."""
     compute: Callable[[Bars], Floats | Integers]
 
 
@@ -62,17 +64,36 @@ def _windows(  # noqa: PLR0913, PLR0917 - a feature has these sides, as a row of
     unit: str,
     source: str,
     reads: int,
+    columns: tuple[str, ...],
     compute: Callable[[Bars, int], Floats],
 ) -> tuple[Feature, ...]:
     """The same feature over several windows: `{n}` in a text is the window, and `reads` counts on from it."""
 
     def over(n: int) -> Feature:
         return Feature(
-            f"{name}_{n}", formula.format(n=n), unit.format(n=n), source, n + reads, lambda bars: compute(bars, n)
+            name=f"{name}_{n}",
+            formula=formula.format(n=n),
+            unit=unit.format(n=n),
+            source=source,
+            reads=n + reads,
+            columns=columns,
+            compute=lambda bars: compute(bars, n),
         )
 
     return tuple(map(over, windows))
 
+
+_NO_COLUMN: tuple[str, ...] = ()
+_CLOSE = ("close",)
+_RANGE = ("high", "low")
+_RANGE_AND_CLOSE = (*_RANGE, "close")
+_PRICES = ("open", *_RANGE_AND_CLOSE)
+_VOLUME = ("volume",)
+_QUOTE_VOLUME = ("quote_volume",)
+_VOLUMES = ("volume", "quote_volume")
+_CLOSE_AND_VOLUMES = ("close", *_VOLUMES)
+_TAKER_VOLUMES = ("volume", "taker_base_volume")
+_TRADES = ("trades",)
 
 _WILDER = "Wilder, New Concepts in Technical Trading Systems (1978)"
 _BOLLINGER = "Bollinger, Bollinger on Bollinger Bands (2001)"
@@ -95,6 +116,7 @@ _DEFAULT = (
         "fraction",
         "simple rate of return",
         0,
+        _CLOSE,
         rate_of_return,
     ),
     *_windows(
@@ -104,6 +126,7 @@ _DEFAULT = (
         "quote currency",
         _MURPHY,
         -1,
+        _CLOSE,
         lambda bars, n: rolling_mean(bars.close, n, bars.age),
     ),
     Feature(
@@ -112,6 +135,7 @@ _DEFAULT = (
         "quote currency",
         _MURPHY,
         WARM_UP_BARS,
+        _CLOSE,
         lambda bars: exponential_mean(bars, 15),
     ),
     Feature(
@@ -120,6 +144,7 @@ _DEFAULT = (
         _PER_BAR,
         _HULL,
         60,
+        _CLOSE,
         lambda bars: rolling_deviation(bars.log_return, 60, bars.age),
     ),
     Feature(
@@ -129,22 +154,26 @@ _DEFAULT = (
         "0 to 100",
         _WILDER,
         WARM_UP_BARS,
+        _CLOSE,
         lambda bars: rsi(bars, 14),
     ),
-    Feature("price_range", "high − low", "quote currency", _MURPHY, 0, lambda bars: bars.high - bars.low),
-    Feature("hour", "hour of the day", "0 to 23", _CLOCK, 0, hour),
+    Feature("price_range", "high − low", "quote currency", _MURPHY, 0, _RANGE, lambda bars: bars.high - bars.low),
+    Feature("hour", "hour of the day", "0 to 23", _CLOCK, 0, _NO_COLUMN, hour),
     Feature(
         "day_of_week",
         "day of the week",
         "0 (Monday) to 6",
         _CLOCK,
         0,
+        _NO_COLUMN,
         day_of_week,
     ),
 )
 
 _FURTHER = (
-    Feature("log_return_1", "ln(close / close before)", "natural log", _ANDERSEN, 1, lambda bars: bars.log_return),
+    Feature(
+        "log_return_1", "ln(close / close before)", "natural log", _ANDERSEN, 1, _CLOSE, lambda bars: bars.log_return
+    ),
     *_windows(
         "realised_volatility",
         (5, 15, 60, 360, 1440, 4320),
@@ -152,6 +181,7 @@ _FURTHER = (
         "fraction over {n} bars",
         _ANDERSEN,
         0,
+        _CLOSE,
         realised,
     ),
     Feature(
@@ -160,6 +190,7 @@ _FURTHER = (
         "fraction over 60 bars",
         _SEMI,
         60,
+        _CLOSE,
         lambda bars: realised(bars, 60, lambda returns: np.minimum(returns, 0.0)),
     ),
     Feature(
@@ -168,6 +199,7 @@ _FURTHER = (
         "fraction over 60 bars",
         _SEMI,
         60,
+        _CLOSE,
         lambda bars: realised(bars, 60, lambda returns: np.maximum(returns, 0.0)),
     ),
     Feature(
@@ -176,6 +208,7 @@ _FURTHER = (
         "0 to 1",
         _JUMPS,
         60,
+        _CLOSE,
         lambda bars: jump_share(bars, 60),
     ),
     Feature(
@@ -184,6 +217,7 @@ _FURTHER = (
         _PER_BAR,
         "Parkinson, The Extreme Value Method for Estimating the Variance of the Rate of Return (1980)",
         59,
+        _RANGE,
         lambda bars: parkinson(bars, 60),
     ),
     *_windows(
@@ -193,6 +227,7 @@ _FURTHER = (
         _PER_BAR,
         "Garman and Klass, On the Estimation of Security Price Volatilities from Historical Data (1980)",
         -1,
+        _PRICES,
         garman_klass,
     ),
     *_windows(
@@ -202,6 +237,7 @@ _FURTHER = (
         "fraction over {n} bars",
         "Barndorff-Nielsen and Shephard, Power and Bipower Variation with Stochastic Volatility and Jumps (2004)",
         1,
+        _CLOSE,
         bipower,
     ),
     *_windows(
@@ -211,6 +247,7 @@ _FURTHER = (
         "fraction over {n} bars",
         "Parkinson, The Extreme Value Method for Estimating the Variance of the Rate of Return (1980)",
         -1,
+        _RANGE,
         range_volatility,
     ),
     *_windows(
@@ -220,6 +257,7 @@ _FURTHER = (
         "realised volatilities",
         "Lo and MacKinlay, Stock Market Prices Do Not Follow Random Walks (1988)",
         0,
+        _CLOSE,
         standardised_return,
     ),
     *_windows(
@@ -229,6 +267,7 @@ _FURTHER = (
         "0 to 1",
         _SEMI,
         0,
+        _CLOSE,
         downside_share,
     ),
     *_windows(
@@ -238,6 +277,7 @@ _FURTHER = (
         "quote currency a bar",
         _TAKER,
         -1,
+        _QUOTE_VOLUME,
         lambda bars, n: window_mean(bars, bars.quote_volume, n),
     ),
     *_windows(
@@ -247,6 +287,7 @@ _FURTHER = (
         "trades a bar",
         _TAKER,
         -1,
+        _TRADES,
         lambda bars, n: window_mean(bars, bars.trades, n),
     ),
     Feature(
@@ -255,6 +296,7 @@ _FURTHER = (
         _PER_BAR,
         "Rogers and Satchell, Estimating Variance from High, Low and Closing Prices (1991)",
         59,
+        _PRICES,
         lambda bars: rogers_satchell(bars, 60),
     ),
     Feature(
@@ -263,6 +305,7 @@ _FURTHER = (
         "quote currency",
         _BOLLINGER,
         19,
+        _CLOSE,
         lambda bars: bollinger(bars, 2.0),
     ),
     Feature(
@@ -271,6 +314,7 @@ _FURTHER = (
         "quote currency",
         _BOLLINGER,
         19,
+        _CLOSE,
         lambda bars: bollinger(bars, -2.0),
     ),
     Feature(
@@ -279,6 +323,7 @@ _FURTHER = (
         "0 at the lower band, 1 at the upper",
         _BOLLINGER,
         19,
+        _CLOSE,
         percent_b,
     ),
     Feature(
@@ -288,6 +333,7 @@ _FURTHER = (
         "quote currency",
         _WILDER,
         WARM_UP_BARS,
+        _RANGE_AND_CLOSE,
         lambda bars: smoothed(bars.true_range, 1.0 / 14.0, 14, bars.age, before=1),
     ),
     Feature(
@@ -296,6 +342,7 @@ _FURTHER = (
         "quote currency",
         _APPEL,
         WARM_UP_BARS,
+        _CLOSE,
         macd,
     ),
     Feature(
@@ -304,6 +351,7 @@ _FURTHER = (
         "quote currency",
         _APPEL,
         WARM_UP_BARS,
+        _CLOSE,
         macd_signal,
     ),
     Feature(
@@ -312,6 +360,7 @@ _FURTHER = (
         "quote currency",
         _APPEL,
         WARM_UP_BARS,
+        _CLOSE,
         lambda bars: macd(bars) - macd_signal(bars),
     ),
     Feature(
@@ -320,6 +369,7 @@ _FURTHER = (
         "0 to 100",
         "Lane, Lane's Stochastics (1984)",
         13,
+        _RANGE_AND_CLOSE,
         lambda bars: stochastic(bars, 14),
     ),
     Feature(
@@ -328,6 +378,7 @@ _FURTHER = (
         "quote currency",
         _BERKOWITZ,
         59,
+        _VOLUMES,
         lambda bars: vwap(bars, 60),
     ),
     *_windows(
@@ -337,6 +388,7 @@ _FURTHER = (
         "fraction",
         _BERKOWITZ,
         -1,
+        _CLOSE_AND_VOLUMES,
         vwap_distance,
     ),
     Feature(
@@ -345,6 +397,7 @@ _FURTHER = (
         "0 to 1",
         _TAKER,
         0,
+        _TAKER_VOLUMES,
         lambda bars: quotient(bars.taker_base_volume, bars.volume),
     ),
     Feature(
@@ -353,6 +406,7 @@ _FURTHER = (
         "0 to 1",
         _TAKER,
         59,
+        _TAKER_VOLUMES,
         lambda bars: share_of_sums(bars, bars.taker_base_volume, 60),
     ),
     Feature(
@@ -361,6 +415,7 @@ _FURTHER = (
         "multiple",
         _MURPHY,
         59,
+        _VOLUME,
         lambda bars: against_mean(bars, bars.volume, 60),
     ),
     Feature(
@@ -369,13 +424,26 @@ _FURTHER = (
         "multiple",
         _TAKER,
         59,
+        _TRADES,
         lambda bars: against_mean(bars, bars.trades, 60),
     ),
     Feature(
-        "time_of_day_sin", "sin(2π · share of the day)", "−1 to 1", _CLOCK, 0, lambda bars: time_of_day(bars, np.sin)
+        "time_of_day_sin",
+        "sin(2π · share of the day)",
+        "−1 to 1",
+        _CLOCK,
+        0,
+        _NO_COLUMN,
+        lambda bars: time_of_day(bars, np.sin),
     ),
     Feature(
-        "time_of_day_cos", "cos(2π · share of the day)", "−1 to 1", _CLOCK, 0, lambda bars: time_of_day(bars, np.cos)
+        "time_of_day_cos",
+        "cos(2π · share of the day)",
+        "−1 to 1",
+        _CLOCK,
+        0,
+        _NO_COLUMN,
+        lambda bars: time_of_day(bars, np.cos),
     ),
 )
 

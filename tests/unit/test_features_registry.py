@@ -1,13 +1,18 @@
 """The features by name: which there are, how they are asked for, and what is said of each."""
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 import pytest
 
+from shared.bars import Bars
 from shared.feature_table import ALL_FEATURES, DEFAULT_FEATURES, FEATURES, WARM_UP_BARS
 from shared.features import compute, describe_markdown, parse_names, warm_up_bars
 from tests.unit.feature_bars import bars_of, make_rows
 from tests.unit.feature_reference import RECURSIVE, WINDOWED
 
+NUMBERS = {"open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_base_volume"}
 DEFAULT = (
     "return_1", "return_5", "return_15", "return_60", "sma_15", "sma_60", "ema_15", "volatility_60", "rsi_14",
     "price_range", "hour", "day_of_week",
@@ -124,3 +129,18 @@ def test_an_unknown_name_is_refused_with_the_nearest(text: str, sentence: str) -
 def test_the_warm_up_is_that_of_the_longest_memory(names: tuple[str, ...], bars: int) -> None:
     """No more is read than what is asked for looks back on; recursive ones on 600 bars."""
     assert warm_up_bars(names) == bars
+
+
+@pytest.mark.parametrize("name", ALL_FEATURES)
+def test_a_feature_reads_the_columns_that_it_names(name: str) -> None:
+    """Those are what the API asks the database for: one missing would be NaN, one too many would be read in vain."""
+    whole = bars_of(make_rows(1, 5))
+    read = set()
+
+    class Watched(Bars):
+        def __getattribute__(self, attribute: str) -> Any:
+            read.add(attribute)
+            return super().__getattribute__(attribute)
+
+    FEATURES[name].compute(Watched(**{field.name: getattr(whole, field.name) for field in fields(whole)}))
+    assert read & NUMBERS == set(FEATURES[name].columns)
