@@ -7,15 +7,54 @@ from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from api.database import open_database
+import api.about.docs
+import api.about.routes
+import api.forecasts.routes
+import api.gaps.routes
+import api.health.routes
+import api.history.routes
+import api.latest.routes
+import api.statistics.routes
+from api.about.fields import ROOT
 from api.documentation import DESCRIPTION, TAGS, install_openapi
+from api.forecasts.fields import PAST_FORECASTS, PREDICTION, SCORE_BOARD
+from api.forecasts.track_record import TrackRecordKeeper
+from api.gaps.fields import GAPS
+from api.health.fields import HEALTH, LIVENESS, READINESS
+from api.history.fields import HISTORY
+from api.latest.fields import LATEST
 from api.middleware import HeadMiddleware, ObserveMiddleware
 from api.parameters import refuse_unknown_parameters
 from api.problems import install_problem_handlers
-from api.routes import docs, gaps, health, history, latest, predict, predict_history, root, score, stats
 from api.settings import ApiSettings
-from api.state import State
+from api.state import open_state
+from api.statistics.fields import STATISTICS
 from shared.version import read_version
+
+# In the order of the documentation.
+_ROUTERS = (
+    api.about.routes.router,
+    api.latest.routes.router,
+    api.history.routes.router,
+    api.statistics.routes.router,
+    api.gaps.routes.router,
+    api.forecasts.routes.router,
+    api.health.routes.router,
+    api.about.docs.router,
+)
+_ANSWERS = (
+    ROOT,
+    LATEST,
+    HISTORY,
+    STATISTICS,
+    GAPS,
+    PREDICTION,
+    PAST_FORECASTS,
+    SCORE_BOARD,
+    HEALTH,
+    LIVENESS,
+    READINESS,
+)
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
@@ -49,10 +88,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
             Middleware(HeadMiddleware),
         ],
     )
-    for module in (root, latest, history, stats, gaps, predict, predict_history, score, health, docs):
-        app.include_router(module.router)
+    app.state.track_records = TrackRecordKeeper()
+    for router in _ROUTERS:
+        app.include_router(router)
     install_problem_handlers(app)
-    install_openapi(app)
+    install_openapi(app, _ANSWERS)
     return app
 
 
@@ -61,8 +101,7 @@ def _lifespan(database_url: str) -> Callable[[FastAPI], AbstractAsyncContextMana
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Built now rather than in the first request, which would wait for it.
         app.openapi()
-        async with open_database(database_url) as database:
-            app.state.minutebook = State(database)
+        async with open_state(database_url) as app.state.minutebook:
             yield
 
     return lifespan

@@ -1,13 +1,14 @@
-"""What is collected, and the exchange's now: read together, and kept for a moment so that no request pays for it."""
+"""What is collected, and each exchange's now: read together, and kept for a moment so that no request pays for it."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from api.problems import ProblemError
-from shared.database.driver import Connection
+from api.problems import ProblemError, invalid_parameter
+from shared.database.connection import Connection
 from shared.instant import MINUTE, floor_minute
+from shared.symbols import BINANCE, normalise_symbol, source_of
 
 _KEPT_SECONDS = 2.0
 
@@ -17,26 +18,28 @@ class Catalog:
     """`begins` has where each symbol's record begins, in the order of collection; `newest` its newest tick, if any.
 
     `collected` are those that are collected now; `ends` has where the record ends of those that were given up.
+    `clocks` has what the exchanges' clocks showed at `read_at_monotonic`, by source; Binance's is always there.
     """
 
     begins: Mapping[str, datetime]
     newest: Mapping[str, datetime | None]
     collected: frozenset[str]
     ends: Mapping[str, datetime]
-    exchange_time: datetime
+    clocks: Mapping[str, datetime]
     read_at_monotonic: float
 
-    def now(self) -> datetime:
-        """The exchange's clock, extrapolated."""
-        return self.exchange_time + timedelta(seconds=time.monotonic() - self.read_at_monotonic)
+    def now(self, symbol: str) -> datetime:
+        """The clock of the exchange that the symbol is from, extrapolated."""
+        clock = self.clocks.get(source_of(symbol)) or self.clocks[BINANCE]
+        return clock + timedelta(seconds=time.monotonic() - self.read_at_monotonic)
 
-    def closed_until(self) -> datetime:
+    def closed_until(self, symbol: str) -> datetime:
         """The close of the newest closed minute: what lies before it is past."""
-        return floor_minute(self.now())
+        return floor_minute(self.now(symbol))
 
     def record_until(self, symbol: str) -> datetime:
         """The end of what should be there: that of the newest closed minute, or where collecting was given up."""
-        until = self.closed_until()
+        until = self.closed_until(symbol)
         return min(until, self.ends.get(symbol, until))
 
     def resolve(self, symbol: str | None) -> str:
@@ -45,7 +48,10 @@ class Catalog:
             for first in self.begins:
                 return first
             raise ProblemError(404, "no-data", "Nothing is collected yet; start the collector.")
-        name = symbol.upper()
+        try:
+            name = normalise_symbol(symbol)
+        except ValueError as error:
+            raise invalid_parameter("symbol", str(error)) from error
         if name not in self.begins:
             collected = f"collected are: {', '.join(self.begins)}" if self.begins else "nothing is collected yet"
             raise ProblemError(404, "unknown-symbol", f"'{symbol}' is not collected; {collected}.")
@@ -67,9 +73,9 @@ class CatalogKeeper:
 
 
 async def select_catalog(connection: Connection) -> Catalog:
-    """Read what is collected and what is merely stored, such as a bulk load, and the exchange's clock.
+    """Read what is collected and what is merely stored, such as a bulk load, and the exchanges' clocks.
 
-    A stored minute is a closed one, so the clock is never behind the newest.
+    A stored minute is a closed one, so a clock is never behind the newest of its exchange.
     """
     rows = await connection.fetch(
         """
@@ -85,21 +91,24 @@ async def select_catalog(connection: Connection) -> Catalog:
                since IS NOT NULL AND until IS NULL AS is_collected,
                until,
                least(since, (SELECT min(minute) FROM ticks WHERE ticks.symbol = known.symbol)) AS begins,
-               (SELECT max(minute) FROM ticks WHERE ticks.symbol = known.symbol) AS newest
+               (SELECT max(minute) FROM ticks WHERE ticks.symbol = known.symbol) AS newest,
+               exchange_now(symbol) AS exchange_time
         FROM (SELECT symbol FROM stored WHERE symbol IS NOT NULL UNION SELECT symbol FROM collected_symbols) AS known
         LEFT JOIN collected_symbols USING (symbol)
         ORDER BY position NULLS LAST, symbol
         """
     )
-    exchange_time: datetime = await connection.fetchval("SELECT exchange_now()")
+    clocks = {BINANCE: await connection.fetchval("SELECT exchange_now()")}
     read_at = time.monotonic()
-    newest = {row["symbol"]: row["newest"] for row in rows}
-    closes = [minute + MINUTE for minute in newest.values() if minute is not None]
+    for row in rows:
+        source = source_of(row["symbol"])
+        shown = row["exchange_time"] if row["newest"] is None else max(row["exchange_time"], row["newest"] + MINUTE)
+        clocks[source] = max(shown, clocks.get(source, shown))
     return Catalog(
         begins={row["symbol"]: floor_minute(row["begins"]) for row in rows if row["begins"]},
-        newest=newest,
+        newest={row["symbol"]: row["newest"] for row in rows},
         collected=frozenset(row["symbol"] for row in rows if row["is_collected"]),
         ends={row["symbol"]: floor_minute(row["until"]) for row in rows if row["until"]},
-        exchange_time=max([exchange_time, *closes]),
+        clocks=clocks,
         read_at_monotonic=read_at,
     )

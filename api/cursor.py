@@ -1,14 +1,13 @@
-"""Cursors: where the next page begins, and the range as it was resolved, so that `24h` does not move between pages."""
+"""Cursors: a range as it was resolved and the place in it where a page ended, as a text that readers hand back."""
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from pydantic import BaseModel
 
 from api.problems import ProblemError
 from shared.instant import EPOCH, from_milliseconds, to_milliseconds
@@ -18,20 +17,23 @@ _LATEST = datetime(9000, 1, 2, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class Place(NamedTuple):
+    """Where a row stands in the order of time; `within` tells rows of one instant apart."""
+
+    instant: datetime
+    within: int = 0
+
+
 @dataclass(frozen=True)
 class Cursor:
-    """A place in one walk: `asked` has the parameters that decide which rows are walked, as the reader wrote them.
-
-    Where several rows have one position, `within` says which of them was the last.
-    """
+    """A range of a route and a place in it; `asked` has the parameters that decide which rows are in the range."""
 
     route: str
     asked: Mapping[str, str]
     symbol: str
     start: datetime
     end: datetime
-    position: datetime
-    within: int = 0
+    place: Place
 
     def encode(self) -> str:
         """Return the opaque text."""
@@ -42,33 +44,26 @@ class Cursor:
             self.symbol,
             _microseconds(self.start),
             _microseconds(self.end),
-            to_milliseconds(self.position),
-            self.within,
+            to_milliseconds(self.place.instant),
+            self.place.within,
         ]
         return base64.urlsafe_b64encode(orjson.dumps(content)).decode().rstrip("=")
-
-
-def deciding_parameters(query: BaseModel, names: Iterable[str]) -> dict[str, str]:
-    """Return those of the parameters that were given, for `Cursor.asked`: they decide which rows are walked."""
-    given = {name: str(getattr(query, name)) for name in names if name in query.model_fields_set}
-    return given | {"symbol": given["symbol"].upper()} if "symbol" in given else given
 
 
 def decode_cursor(text: str, route: str, given: Mapping[str, str]) -> Cursor:
     """Return the cursor that a page of `route` gave.
 
-    Raises ProblemError for anything else, and when a deciding parameter that is given with it is not the walk's.
+    Raises ProblemError for anything else, and when a parameter that is `given` with it is not the one it was made with.
     """
     try:
-        version, made_for, asked, symbol, start, end, position, within = _load(text)
+        version, made_for, asked, symbol, start, end, instant, within = _load(text)
         cursor = Cursor(
             route=str(made_for),
             asked={str(name): str(value) for name, value in asked.items()},
             symbol=str(symbol),
             start=_from_microseconds(start),
             end=_from_microseconds(end),
-            position=from_milliseconds(position),
-            within=int(within),
+            place=Place(from_milliseconds(instant), int(within)),
         )
     except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
         raise foreign_cursor() from error
@@ -82,13 +77,13 @@ def _check(cursor: Cursor, given: Mapping[str, str]) -> None:
     for name, value in given.items():
         asked = cursor.asked.get(name)
         if value != asked:
-            walk = f"{name}={asked}" if asked is not None else f"no {name}"
+            made_with = f"{name}={asked}" if asked is not None else f"no {name}"
             raise ProblemError(
                 400,
                 "invalid-cursor",
-                f"The cursor belongs to a walk with {walk}, and {name}={value} is given; "
+                f"The cursor was made with {made_with}, and {name}={value} is given; "
                 "begin without a cursor to ask for something else.",
-                errors={name: f"not the cursor's ({walk})"},
+                errors={name: f"not the cursor's ({made_with})"},
             )
 
 

@@ -1,12 +1,12 @@
 """What OpenAPI says beyond the routes' own words: every error as a problem, headers, and the features' formulas."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
 
+from api.fields import INTEGER, TEXT, Field, ListOf, Object, describe_components
 from api.problems import MEDIA_TYPE, TITLES
-from api.schemas import Problem
 from shared.features import describe_markdown
 
 DESCRIPTION: Final = """
@@ -36,6 +36,32 @@ TAGS: Final = [
     {"name": "Health", "description": "How everything is, and probes."},
     {"name": "About", "description": "Where everything is."},
 ]
+PROBLEM: Final = Object(
+    "Problem",
+    "An error, as RFC 9457 has it.",
+    (
+        Field("type", TEXT, "What a program may branch on.", "urn:minutebook:problem:invalid-parameter"),
+        Field("title", TEXT, "The type, in words.", "A parameter cannot be used"),
+        Field("status", INTEGER, "The HTTP status.", 400),
+        Field("detail", TEXT, "This occurrence, in a sentence."),
+        Field("instance", TEXT, "The path that was asked.", "/price/history"),
+        Field(
+            "errors",
+            ListOf(
+                Object(
+                    "ParameterProblem",
+                    "What is wrong with one parameter.",
+                    (
+                        Field("parameter", TEXT, "Its name.", "limit"),
+                        Field("detail", TEXT, "What is wrong.", "Input should be less than or equal to 10000"),
+                    ),
+                )
+            ),
+            "The parameters at fault; absent where there is none.",
+            is_required=False,
+        ),
+    ),
+)
 NO_SYMBOL: Final = 404
 NO_DATABASE: Final = 503
 
@@ -70,7 +96,7 @@ def problems(*statuses: int, also: Mapping[int, str] | None = None) -> dict[int 
             "description": " ".join(filter(None, ((also or {}).get(status), _DESCRIPTIONS[status]))),
             "content": {
                 MEDIA_TYPE: {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "schema": PROBLEM.describe(),
                     "example": {
                         "type": f"urn:minutebook:problem:{slug}",
                         "title": TITLES[slug],
@@ -84,17 +110,23 @@ def problems(*statuses: int, also: Mapping[int, str] | None = None) -> dict[int 
     return described
 
 
-def cached(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
-    """Describe a route's answer with its headers, and that it may be had already; `media_types` beside JSON."""
-    content = {media_type.partition(";")[0]: {"schema": {"type": "string"}} for media_type in media_types}
-    return {
-        200: {"description": description, "headers": _HEADERS, **({"content": content} if content else {})},
-        304: {"description": "The reader has it: `If-None-Match` names the same ETag.", "headers": _HEADERS},
+def answer(content: Object, description: str) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's answer in JSON."""
+    return {200: {"description": description, "content": {"application/json": {"schema": content.describe()}}}}
+
+
+def cached_answer(content: Object, description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's answer in JSON and `media_types`, with its headers, and that a reader may have it already."""
+    described = answer(content, description)
+    described[200]["headers"] = _HEADERS
+    described[200]["content"] |= {name.partition(";")[0]: {"schema": {"type": "string"}} for name in media_types}
+    return described | {
+        304: {"description": "The reader has it: `If-None-Match` names the same ETag.", "headers": _HEADERS}
     }
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Replace the framework's own description of validation errors, which are problems here."""
+def install_openapi(app: FastAPI, contents: Iterable[Object]) -> None:
+    """Describe what the routes answer with, and drop the framework's own validation errors, which are problems here."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -105,11 +137,7 @@ def install_openapi(app: FastAPI) -> None:
                     operation["responses"].pop("422", None)
                     for parameter in operation.get("parameters", ()):
                         parameter["schema"] = _without_null(parameter["schema"])
-            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= schemas["Problem"].pop("$defs", {})
+            schema["components"] = {"schemas": describe_components((*contents, PROBLEM))}
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -1,17 +1,21 @@
-"""Intervals of bars, on a grid that begins at midnight UTC."""
+"""Intervals of bars, on a grid that begins at midnight UTC. A new one is a line in the list below."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from shared.instant import DAY, EPOCH, MINUTE
+
+Source = Literal["ticks", "hours", "days"]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A bar's length; a bar is named by its open."""
+    """A bar's length; a bar is named by its open, and put together from the rows of its source."""
 
     name: str
     length: timedelta
+    source: Source
 
     @property
     def minutes(self) -> int:
@@ -27,18 +31,19 @@ class Interval:
         return instant + (EPOCH - instant) % self.length
 
 
-ONE_MINUTE = Interval("1m", MINUTE)
-ONE_HOUR = Interval("1h", 60 * MINUTE)
-ONE_DAY = Interval("1d", DAY)
-INTERVALS = {
-    interval.name: interval
-    for interval in (
-        ONE_MINUTE,
-        Interval("5m", 5 * MINUTE),
-        Interval("15m", 15 * MINUTE),
-        Interval("30m", 30 * MINUTE),
-        ONE_HOUR,
-        Interval("4h", 240 * MINUTE),
-        ONE_DAY,
-    )
-}
+_HOUR: Final = 60 * MINUTE
+
+# A length divides a day. What is shorter than an hour comes from ticks, and what is shorter than a day from hours.
+_ALL: Final = (
+    Interval("1m", MINUTE, "ticks"),
+    Interval("5m", 5 * MINUTE, "ticks"),
+    Interval("15m", 15 * MINUTE, "ticks"),
+    Interval("30m", 30 * MINUTE, "ticks"),
+    Interval("1h", _HOUR, "hours"),
+    Interval("4h", 4 * _HOUR, "hours"),
+    Interval("1d", DAY, "days"),
+)
+INTERVALS: Final = {interval.name: interval for interval in _ALL}
+ONE_MINUTE: Final = INTERVALS["1m"]
+ONE_HOUR: Final = INTERVALS["1h"]
+ONE_DAY: Final = INTERVALS["1d"]

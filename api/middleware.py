@@ -8,6 +8,7 @@ import time
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.notes import begin_notes, notes_of
 from api.problems import internal_error
 from shared.logging import get_logger
 
@@ -31,8 +32,7 @@ class ObserveMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = self._request_id(scope)
-        # Shared with the copies of the scope that others make.
-        notes = scope["minutebook.notes"] = {}
+        notes = begin_notes(scope)
         began = time.perf_counter()
         seconds = 0.0
         status = 0
@@ -59,7 +59,8 @@ class ObserveMiddleware:
             return
         if seconds > _SLOW_SECONDS or status >= 500:
             fields = {"path": scope["path"], "query": scope["query_string"].decode("latin-1")[:500], "status": status}
-            fields |= notes
+            if notes.reason is not None:
+                fields["reason"] = notes.reason
             event = "request_unavailable" if status >= 500 else "request_slow"
             log.warning(event, seconds=round(seconds, 3), request_id=request_id, **fields)
 
@@ -87,5 +88,6 @@ class HeadMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        # A streamed answer reads this and ends after its headers.
-        await self._app({**scope, "method": "GET", "minutebook.head": True}, receive, send_without_body)
+        # A streamed answer then ends after its headers.
+        notes_of(scope).wants_head = True
+        await self._app({**scope, "method": "GET"}, receive, send_without_body)

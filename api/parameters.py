@@ -1,17 +1,16 @@
-"""Query parameters: what each means, and the checks that hold for every route."""
+"""Query parameters that several routes have, and the checks that hold for every route."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Query, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from api.problems import ProblemError, invalid_parameter, invalid_parameters, unknown_parameter
-from shared.instant import is_duration, parse_duration, parse_instant
+from shared.instant import is_duration, parse_instant
+from shared.symbols import normalise_symbol
 
 MAX_ROWS = 10_000
-# Minutes; no forecast looks further ahead than a day.
-MAX_HORIZON = 1_440
 _MAX_QUERY_BYTES = 8_192
 
 _INSTANT = (
@@ -19,18 +18,29 @@ _INSTANT = (
     "or a duration (`24h`, `7d`) before the end of the newest closed minute"
 )
 
+# What `normalise_symbol` accepts, for the documentation.
+_SYMBOL = r"^([A-Za-z0-9]{1,20}|[A-Za-z][A-Za-z0-9]{0,19}:[A-Za-z0-9][A-Za-z0-9._/-]{0,29})$"
+
 Order = Literal["asc", "desc"]
-Layout = Literal["rows", "columns"]
 Format = Literal["json", "csv"]
 
 
-class SymbolQuery(BaseModel):
-    """Which symbol."""
+def _check_symbol(text: str) -> str:
+    normalise_symbol(text)
+    if text != text.strip():
+        raise ValueError("there is a space around the symbol")
+    return text
 
-    symbol: str | None = Field(
+
+class SymbolQuery(BaseModel):
+    """Which symbol; kept as the reader wrote it."""
+
+    symbol: (
+        Annotated[str, AfterValidator(_check_symbol), WithJsonSchema({"type": "string", "pattern": _SYMBOL})] | None
+    ) = Field(
         None,
-        pattern="^[A-Za-z0-9]{1,20}$",
-        description="A collected symbol; the first that is collected if absent.",
+        description="A collected symbol; the first that is collected if absent. Another source's carry its name: "
+        "`coinbase:BTC-USD`.",
         examples=["BTCUSDT"],
     )
 
@@ -79,63 +89,7 @@ class RowsQuery(PageQuery):
         return self.format == "csv" and self.limit is None
 
 
-class HistoryQuery(RowsQuery):
-    """Which bars, and how they are written."""
-
-    interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"] = Field(
-        "1m", description="The length of a bar. Only finished bars are served."
-    )
-    order: Order = Field("asc", description="By time: `asc`, the oldest first, or `desc`, the newest first.")
-    features: str = Field(
-        "default",
-        max_length=2_000,
-        description="`default`, `none`, `all`, or a comma list of the names below.",
-        examples=["default"],
-    )
-    layout: Layout = Field("rows", description="JSON's `data`: an object a row, or an array a column.")
-
-
-class StatsQuery(RangeQuery):
-    """Which minutes are summed up."""
-
-    window: str | None = Field(
-        None,
-        min_length=1,
-        max_length=20,
-        description="A duration up to the newest closed minute, instead of start and end; 24h if all are absent.",
-        examples=["24h"],
-    )
-
-
-class GapsQuery(PageQuery):
-    """Which days are looked through."""
-
-    limit: int = Field(3_660, ge=1, le=MAX_ROWS, description="The number of days on a page.")
-
-
-def _horizon(description: str) -> Any:
-    return Field(None, ge=1, le=MAX_HORIZON, description=description, examples=[60])
-
-
-class PredictQuery(SymbolQuery):
-    """Which forecasts."""
-
-    horizon: int | None = _horizon("How far ahead, in minutes; every horizon if absent.")
-
-
-class ForecastHistoryQuery(RowsQuery):
-    """Which past forecasts, by the time when they were made, and how they are written."""
-
-    horizon: int | None = _horizon("Only forecasts so many minutes ahead; of every horizon if absent.")
-    order: Order = Field("asc", description="By time, then horizon: `asc`, the oldest first, or `desc`, the newest.")
-
-
 SymbolParameters = Annotated[SymbolQuery, Query()]
-HistoryParameters = Annotated[HistoryQuery, Query()]
-StatsParameters = Annotated[StatsQuery, Query()]
-GapsParameters = Annotated[GapsQuery, Query()]
-PredictParameters = Annotated[PredictQuery, Query()]
-ForecastHistoryParameters = Annotated[ForecastHistoryQuery, Query()]
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
@@ -188,12 +142,3 @@ def is_fixed_range(start: str | None, end: str | None) -> bool:
     Without a start it reaches from the end back to the record's beginning, or so many rows or minutes.
     """
     return end is not None and not any(is_duration(text) for text in (start, end) if text is not None)
-
-
-def read_window(text: str, until: datetime) -> tuple[datetime, datetime]:
-    """Return the range of the duration before `until`; raises ProblemError."""
-    try:
-        parse_duration(text)
-        return parse_instant(text, until), until
-    except ValueError as error:
-        raise invalid_parameter("window", str(error)) from error

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.notes import notes_of
 from shared.errors import DatabaseError, DatabaseOutdatedError, DatabaseUnavailableError, MinutebookError
 
 MEDIA_TYPE = "application/problem+json"
@@ -68,10 +69,7 @@ class ProblemError(MinutebookError):
     def response(self, instance: str) -> Response:
         """Return the answer; it is never to be kept by a cache."""
         return Response(
-            self.body(instance),
-            self.status,
-            {"cache-control": "no-store"} | dict(self.headers),
-            MEDIA_TYPE,
+            self.body(instance), self.status, {"cache-control": "no-store"} | dict(self.headers), MEDIA_TYPE
         )
 
 
@@ -134,7 +132,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DatabaseError)  # noqa: S101 - how Starlette types handlers
     # The middleware logs every 5xx, with this as its reason.
-    request.scope["minutebook.notes"]["reason"] = str(error)
+    notes_of(request.scope).reason = str(error)
     return unavailable(error).response(request.url.path)
 
 

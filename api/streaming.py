@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.notes import notes_of
 from shared.errors import DatabaseError
 from shared.logging import get_logger
 
@@ -26,7 +27,7 @@ class StreamedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything; stop computing when the reader has gone."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if not scope.get("minutebook.head"):
+        if not notes_of(scope).wants_head:
             request = Request(scope, receive)
             try:
                 async for chunk in self._chunks:

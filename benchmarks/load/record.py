@@ -24,9 +24,7 @@ async def fill_record(owner_url: str, start: datetime, days: int) -> None:
         end = start + days * DAY
         await connection.execute("SELECT refresh_rollups($1, $2, $3)", SYMBOL, start, end)
         await connection.execute("INSERT INTO collected_symbols VALUES ($1, 0, $2)", SYMBOL, start)
-        await connection.execute(
-            "INSERT INTO heartbeats VALUES ('collector', 'benchmark', now(), clock_timestamp(), true, $1)", end
-        )
+        await connection.execute("INSERT INTO exchange_clocks VALUES ('binance', $1, clock_timestamp())", end)
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()

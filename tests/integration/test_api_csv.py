@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from api.routes import history
+from api import rows
 from tests.integration.api_server import START, add_ticks, at, make_ticks, serving, store, with_source
 from tests.postgres import Database, OwnPostgres
 
@@ -47,7 +47,7 @@ async def test_a_streamed_csv_equals_one_in_one_piece(
     query = {"start": at(0), "end": at(1_500), "order": order, "format": "csv"}
     async with serving(database.api_url) as client:
         whole = list(csv.reader((await client.get("/price/history", params=query)).text.splitlines()))
-        monkeypatch.setattr(history, "CHUNK_ROWS", 200)
+        monkeypatch.setattr(rows, "CHUNK_ROWS", 200)
         response = await client.get("/price/history", params=query)
     assert "content-length" not in response.headers
     streamed = list(csv.reader(response.text.splitlines()))
@@ -57,7 +57,7 @@ async def test_a_streamed_csv_equals_one_in_one_piece(
 
 async def test_csv_without_a_start_is_the_whole_record(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless a limit asks for the newest rows."""
-    monkeypatch.setattr(history, "CHUNK_ROWS", 400)
+    monkeypatch.setattr(rows, "CHUNK_ROWS", 400)
     await store(database.owner_url, TICKS)
     async with serving(database.api_url) as client:
         whole = await client.get("/price/history", params={"format": "csv", "features": "none"})
@@ -94,7 +94,7 @@ async def test_a_stream_that_breaks_off_does_not_look_complete(
 ) -> None:
     """The connection ends without the last chunk, and the client notices."""
     # Large enough that it cannot all wait in the sockets' buffers.
-    monkeypatch.setattr(history, "CHUNK_ROWS", 1_000)
+    monkeypatch.setattr(rows, "CHUNK_ROWS", 1_000)
     database = crashable_postgres.database
     await store(database.owner_url, make_ticks(2))
     connection = await asyncpg.connect(database.owner_url)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.routes import gaps
+from api.gaps import page
 from tests.integration.api_server import START, at, make_ticks, serving, store
 from tests.postgres import Database
 
@@ -79,7 +79,7 @@ async def test_pages_are_whole_days(database: Database, limit: int) -> None:
 
 async def test_a_page_ends_early_where_gaps_are_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no answer is without bound."""
-    monkeypatch.setattr(gaps, "MAX_GAPS", 10)
+    monkeypatch.setattr(page, "MAX_GAPS", 10)
     await store(database.owner_url, make_ticks(COUNT, missing=range(1, COUNT, 2)))
     async with serving(database.api_url) as client:
         first = await get(client)

@@ -153,7 +153,7 @@ async def test_a_mistake_of_ours_is_a_problem_without_its_internals(
     async def fail(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("api.routes.latest.select_latest_tick", fail)
+    monkeypatch.setattr("api.latest.routes.select_latest_tick", fail)
     response = await client.get("/price/latest", headers={"Origin": "https://example.org"})
     assert (response.status_code, response.headers["content-type"]) == (500, "application/problem+json")
     assert "secret" not in response.text

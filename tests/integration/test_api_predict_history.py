@@ -228,7 +228,7 @@ async def test_a_cursor_alone_goes_on_with_its_walk(client: httpx.AsyncClient) -
 @pytest.mark.parametrize("chunk", [7, 10_000])
 async def test_csv_has_the_same_values(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     """The whole range without a limit, in however many chunks; nothing for null."""
-    monkeypatch.setattr("api.routes.predict_history.CHUNK_ROWS", chunk)
+    monkeypatch.setattr("api.rows.CHUNK_ROWS", chunk)
     response = await client.get(PATH, params={"format": "csv"})
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.headers["content-disposition"] == 'attachment; filename="BTCUSDT-forecasts.csv"'

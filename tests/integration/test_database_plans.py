@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.statistics_queries import select_statistics
-from shared.database.driver import Connection, connect
+from api.statistics.queries import select_statistics
+from shared.database.connection import Connection
+from shared.database.database import connect
 from shared.gaps import select_missing
 from shared.instant import DAY, MINUTE
 from tests.postgres import Database
@@ -80,7 +81,7 @@ async def test_statistics_read_each_hour_once_and_look_for_extremes_in_the_days_
     """The closes of every hour, and of the other columns the days and the edges."""
     start, end = START + 490 * DAY + 90 * MINUTE, START + 510 * DAY - 90 * MINUTE
     totals, _ = await select_statistics(connection, SYMBOL, start, end)
-    assert totals.low == "0.5"
+    assert totals["min"] == "0.5"
     edges = 22 + 22
     hours = (end - start) // timedelta(hours=1)
     # Every day reaches the highest price, so that the extremes are looked for in all of them.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cursor import Cursor, decode_cursor
+from api.cursor import Cursor, Place, decode_cursor
 from api.problems import ProblemError
 
 instants = st.datetimes(datetime(1973, 4, 1), datetime(8999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - with one
@@ -28,7 +28,7 @@ def test_a_cursor_comes_back_as_it_went(
     """Through a text that needs no escaping in a query."""
     if start.year > 8_980:
         return
-    cursor = Cursor("history", asked, "BTCUSDT", start, start + length, position, within)
+    cursor = Cursor("history", asked, "BTCUSDT", start, start + length, Place(position, within))
     text = cursor.encode()
     assert text.replace("-", "").replace("_", "").isalnum()
     assert decode_cursor(text, "history", asked) == cursor
@@ -62,6 +62,6 @@ def test_forged_cursors_are_refused(content: list[object]) -> None:
 def test_a_cursor_belongs_to_its_route() -> None:
     """Those of gaps and history look alike."""
     now = datetime(2024, 3, 1, tzinfo=UTC)
-    text = Cursor("gaps", {}, "BTCUSDT", now, now, now).encode()
+    text = Cursor("gaps", {}, "BTCUSDT", now, now, Place(now)).encode()
     with pytest.raises(ProblemError):
         decode_cursor(text, "history", {})

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.statistics import PERCENTILES, summarise
-from api.statistics_queries import Closes
+from api.statistics.fields import PERCENTILES
+from api.statistics.queries import Closes
+from api.statistics.summary import summarise
 
 prices = st.integers(1, 10_000_000).map(lambda cents: Decimal(cents) / 100)
 

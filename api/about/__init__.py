@@ -1,0 +1,1 @@
+"""What the API is, and its documentation: `/`, `/docs` and `/openapi.json`."""

@@ -1,0 +1,20 @@
+"""What `/` answers with."""
+
+from typing import Final
+
+from api.fields import TEXT, Field, MapOf, Object
+
+LINK: Final = Object(
+    "Link",
+    "Where something is.",
+    (Field("href", TEXT, "The path.", "/price/latest"), Field("title", TEXT, "What is there.", "The newest minute")),
+)
+ROOT: Final = Object(
+    "Root",
+    "What this is, and where everything is.",
+    (
+        Field("name", TEXT, "The product.", "Minutebook"),
+        Field("version", TEXT, "Its version.", "0.1.0"),
+        Field("links", MapOf(LINK), "Every route, by name."),
+    ),
+)

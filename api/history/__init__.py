@@ -1,0 +1,1 @@
+"""`/price/history`: bars of any interval with their features, in pages or as one table."""

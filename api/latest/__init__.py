@@ -1,0 +1,1 @@
+"""`/price/latest`: the newest closed minute."""

@@ -1,0 +1,27 @@
+"""How an answer shows runs of missing minutes."""
+
+from collections.abc import Iterable
+
+from api.fields import SECOND, Field, Object, one_of
+from shared.gaps import Gap
+from shared.instant import to_text
+
+MISSING_RUN = Object(
+    "MissingRun",
+    "Missing minutes in a row, with one cause.",
+    (
+        Field("start", SECOND, "The first missing minute.", "2023-03-24T12:40:00Z"),
+        Field("end", SECOND, "The end of the last one, exclusive.", "2023-03-24T14:00:00Z"),
+        Field(
+            "cause",
+            one_of("source_absent", "not_collected"),
+            "`source_absent`: the exchange was asked and has none; `not_collected`: not fetched yet.",
+            "source_absent",
+        ),
+    ),
+)
+
+
+def describe_missing(gaps: Iterable[Gap]) -> list[dict[str, object]]:
+    """Return the runs as JSON has them."""
+    return [{"start": to_text(gap.start), "end": to_text(gap.end), "cause": gap.cause} for gap in gaps]

@@ -1,0 +1,1 @@
+"""`/price/stats`: a range of minutes summed up."""

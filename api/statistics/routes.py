@@ -1,0 +1,66 @@
+"""`/price/stats`: a range of minutes summed up."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.caching import age_of_range, cached_response, until_next_minute
+from api.documentation import NO_DATABASE, NO_SYMBOL, cached_answer, problems
+from api.intervals import ONE_MINUTE
+from api.parameters import is_fixed_range
+from api.state import SharedState
+from api.statistics.fields import STATISTICS
+from api.statistics.parameters import StatsParameters
+from api.statistics.queries import Closes, select_statistics
+from api.statistics.summary import summarise
+from api.statistics.view import statistics_json
+from shared.database.connection import Connection, Record
+from shared.gaps import Run, are_absent, select_gaps
+from shared.instant import MINUTE, to_text
+
+router = APIRouter(tags=["Prices"])
+
+# Half a year of closes takes some 20 ms: longer than others should wait for the event loop.
+_CLOSES_ON_THE_LOOP = 250_000
+
+
+@router.get(
+    "/price/stats",
+    summary="A range summed up",
+    responses=cached_answer(STATISTICS, "The statistics") | problems(400, NO_SYMBOL, NO_DATABASE),
+)
+async def read_stats(request: Request, query: StatsParameters, state: SharedState) -> Response:
+    """Statistics of the minutes that open in [start, end).
+
+    Prices are closes, but `min` and `max` are of lows and highs. `window` counts back from the newest closed minute.
+    Nothing is made up for minutes that are missing.
+    """
+    catalog = await state.database.read(state.catalogs.catalog)
+    symbol = catalog.resolve(query.symbol)
+    start, end = query.range(catalog.closed_until(symbol))
+    first, last = ONE_MINUTE.ceil(start), ONE_MINUTE.ceil(end)
+    past = Run(first, max(first, min(last, catalog.record_until(symbol))))
+    is_fixed = is_fixed_range(query.start, query.end)
+
+    async def read(connection: Connection) -> tuple[Record, Closes, bool]:
+        totals, closes = await select_statistics(connection, symbol, first, last)
+        is_whole = totals["minutes"] >= past.minutes
+        if is_fixed and not is_whole:
+            is_whole = are_absent(await select_gaps(connection, symbol, *past))
+        return totals, closes, is_fixed and is_whole
+
+    if (past.end - max(first, catalog.begins[symbol])) // MINUTE <= _CLOSES_ON_THE_LOOP:
+        totals, closes, is_whole = await state.database.read(read)
+        summary = summarise(closes)
+    else:
+        # Years of closes are tens of megabytes; who asks for them takes turns.
+        async with state.long_work:
+            totals, closes, is_whole = await state.database.read(read)
+            summary = await asyncio.to_thread(summarise, closes)
+    # A stored minute is past, even where this process has not yet noticed the minute's turn.
+    expected = max(past.minutes, summary.count)
+    head = {"symbol": symbol, "start": to_text(start), "end": to_text(end)}
+    now = catalog.now(symbol)
+    max_age = age_of_range(end, now) if is_whole else until_next_minute(now)
+    return cached_response(request, statistics_json(head, expected, totals, summary), max_age)
