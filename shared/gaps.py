@@ -6,19 +6,15 @@ Nothing stores a gap. Missing minutes are read off the rollups, which always agr
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 from shared.database.connection import Connection
-from shared.database.driver import Connection as DriverConnection
 from shared.instant import DAY, MINUTE, floor_minute
 from shared.runs import Run, Runs
 
 Cause = Literal["source_absent", "not_collected"]
 
 _HOUR = 60 * MINUTE
-
-# The driver's own as long as a service uses it.
-AnyConnection: TypeAlias = "Connection | DriverConnection"
 
 
 class Gap(NamedTuple):
@@ -34,7 +30,7 @@ class Gap(NamedTuple):
         return (self.end - self.start) // MINUTE
 
 
-async def select_record_range(connection: AnyConnection, symbol: str) -> Run | None:
+async def select_record_range(connection: Connection, symbol: str) -> Run | None:
     """Return the range that should be whole: from where collection begins to the newest closed minute's end.
 
     Where ticks are older than that beginning, from the oldest tick; where collecting was given up, to there. None for
@@ -56,7 +52,7 @@ async def select_record_range(connection: AnyConnection, symbol: str) -> Run | N
     return Run(start, max(start, floor_minute(row["now"])))
 
 
-async def select_missing(connection: AnyConnection, symbol: str, start: datetime, end: datetime) -> Runs:
+async def select_missing(connection: Connection, symbol: str, start: datetime, end: datetime) -> Runs:
     """Return the minutes in [start, end) that have no tick; both ends are whole minutes."""
     days = await connection.fetch(
         """
@@ -95,7 +91,7 @@ async def select_missing(connection: AnyConnection, symbol: str, start: datetime
 
 
 async def select_absences(
-    connection: AnyConnection, symbol: str, start: datetime, end: datetime, *, with_refused: bool = False
+    connection: Connection, symbol: str, start: datetime, end: datetime, *, with_refused: bool = False
 ) -> Runs:
     """Return the minutes of the ledger's runs that touch [start, end): what the exchange does not have.
 
@@ -119,7 +115,7 @@ async def select_absences(
     return Runs(Run(row["start_minute"], row["end_minute"]) for row in rows)
 
 
-async def select_gaps(connection: AnyConnection, symbol: str, start: datetime, end: datetime) -> list[Gap]:
+async def select_gaps(connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Gap]:
     """Return what is missing in [start, end) and why, oldest first; neighbours with one cause are one gap."""
     missing = await select_missing(connection, symbol, start, end)
     if not missing:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
@@ -13,14 +13,13 @@ from collector.settings import CollectorSettings
 from collector.sources.binance import SourceSettings as BinanceSettings
 from collector.sources.registry import open_sources
 from collector.worker import Worker
-from shared.database.connection import Connection
+from shared.database.connection import DriverConnection
 from shared.instant import MINUTE, from_milliseconds, to_milliseconds
 from shared.settings import Settings
 from shared.symbols import BINANCE
 from simulator.server import Simulator
-from tests.postgres import Database
+from tests.postgres import AnyConnection, Database
 
-AnyConnection: TypeAlias = "Connection | asyncpg.Connection[asyncpg.Record]"
 Values = tuple[Any, ...]
 
 COLUMNS = (
@@ -80,7 +79,7 @@ async def collecting(setup: Setup) -> AsyncIterator[Worker]:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def connected(url: str) -> AsyncIterator[DriverConnection]:
     """A plain connection of the driver."""
     connection = await asyncpg.connect(url)
     try:

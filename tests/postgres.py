@@ -11,15 +11,19 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
 from deploy.local.postgres import EmbeddedPostgres, running
 from deploy.local.tuning import NOT_DURABLE
+from shared.database.connection import Connection, DriverConnection
 from shared.database.migrate import ROLES, migrate
 from tests.engine import is_running, labels, remove_abandoned
 from tests.processes import descendants
+
+AnyConnection: TypeAlias = "Connection | DriverConnection"
 
 IMAGE = "postgres:18-trixie"
 _FOLDER_PREFIX = "minutebook-tests-"

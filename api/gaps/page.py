@@ -10,8 +10,9 @@ from api.gaps.parameters import GapsQuery
 from api.intervals import ONE_DAY, ONE_MINUTE
 from api.paging import PagedRange, PagedRoute
 from shared.database.connection import Connection
-from shared.gaps import Gap, Run, are_absent, join_neighbours, select_gaps
+from shared.gaps import Gap, are_absent, join_neighbours, select_gaps
 from shared.instant import DAY
+from shared.runs import Run
 
 _ROUTE = PagedRoute("gaps", ("symbol", "start", "end"))
 # A page ends at the first day's end behind so many gaps, and is read in steps of so many days.

@@ -19,8 +19,9 @@ from api.missing import describe_missing
 from api.paging import PagedRange, PagedRoute
 from api.rows import Page
 from shared.database.connection import Connection
-from shared.gaps import Gap, Run, are_absent, classify, select_absences, select_gaps, subtract
+from shared.gaps import Gap, are_absent, classify, select_absences, select_gaps
 from shared.instant import EPOCH, MINUTE, to_text
+from shared.runs import Run, Runs
 
 _ROUTE = PagedRoute("history", ("symbol", "interval", "order", "start", "end"))
 
@@ -148,8 +149,8 @@ async def _select_gaps(connection: Connection, page: HistoryPage, until: datetim
         return []
     if asked.interval is not ONE_MINUTE:
         return await select_gaps(connection, asked.symbol, *covered)
-    missing = list(subtract([covered], _runs(bars)))
-    return list(classify(missing, await select_absences(connection, asked.symbol, *covered)))
+    missing = Runs.of(covered) - _present_minutes(bars)
+    return classify(missing, await select_absences(connection, asked.symbol, *covered))
 
 
 def _covered(page: HistoryPage, until: datetime) -> Run:
@@ -163,18 +164,18 @@ def _covered(page: HistoryPage, until: datetime) -> Run:
     return Run(asked.start, _last_open(bars) + asked.interval.length)
 
 
-def _runs(bars: BarPage) -> list[Run]:
-    """The runs of minutes that a page of minutes has."""
+def _present_minutes(bars: BarPage) -> Runs:
+    """Return the minutes that a page of minutes has."""
     if not len(bars):
-        return []
+        return Runs()
     minutes = bars.opened_at.astype("datetime64[m]").astype(np.int64)
     breaks = np.flatnonzero(np.diff(minutes) != 1)
     firsts = minutes[np.concatenate(([0], breaks + 1))]
     lasts = minutes[np.concatenate((breaks, [len(minutes) - 1]))]
-    return [
+    return Runs(
         Run(EPOCH + first * MINUTE, EPOCH + (last + 1) * MINUTE)
         for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
-    ]
+    )
 
 
 def _first_open(bars: BarPage) -> datetime:

@@ -16,8 +16,9 @@ from api.statistics.queries import Closes, select_statistics
 from api.statistics.summary import summarise
 from api.statistics.view import statistics_json
 from shared.database.connection import Connection, Record
-from shared.gaps import Run, are_absent, select_gaps
+from shared.gaps import are_absent, select_gaps
 from shared.instant import MINUTE, to_text
+from shared.runs import Run
 
 router = APIRouter(tags=["Prices"])
 

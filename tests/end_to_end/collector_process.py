@@ -15,7 +15,6 @@ from simulator.clock import RunningClock
 from simulator.request_log import Entry
 from simulator.server import Simulator, running
 from tests.collecting import (
-    AnyConnection,
     connected,
     count,
     eventually,
@@ -24,7 +23,7 @@ from tests.collecting import (
     rollup_differences,
     stored,
 )
-from tests.postgres import Database
+from tests.postgres import AnyConnection, Database
 from tests.processes import python
 from tests.simulated import NOON
 

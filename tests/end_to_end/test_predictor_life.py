@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.database.driver import Connection
 from shared.instant import DAY, MINUTE
 from tests.collecting import connected, eventually
 from tests.end_to_end.collector_process import Stage, ended, stage
 from tests.integration.predictor_record import NOON, SYMBOL, prices, set_exchange_time, store_minutes
 from tests.mlflow import MlflowServer, mlflow_server
-from tests.postgres import Database
+from tests.postgres import AnyConnection, Database
 from tests.processes import is_alive, python, until
 
 TRAINED_SECONDS = 90.0
@@ -50,7 +49,7 @@ async def predictor(
         yield process
 
 
-async def until_forecast(owner: Connection, after: datetime, seconds: float) -> datetime:
+async def until_forecast(owner: AnyConnection, after: datetime, seconds: float) -> datetime:
     """Wait for a forecast of a minute later than this, and return when it was made."""
 
     async def is_there() -> bool:
@@ -132,7 +131,7 @@ async def test_record_is_learned_from_forecast_and_scored(
             mlflow.start()
 
 
-async def assert_sound(owner: Connection) -> None:
+async def assert_sound(owner: AnyConnection) -> None:
     """Every forecast starts from the record's price and was written before its target."""
     unsound = await owner.fetch(
         """
@@ -151,7 +150,7 @@ async def assert_sound(owner: Connection) -> None:
 
 @asynccontextmanager
 async def training_predictor(
-    owner: Connection, database: Database, mlflow: MlflowServer, folder: Path
+    owner: AnyConnection, database: Database, mlflow: MlflowServer, folder: Path
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """A predictor that has begun to train on five hours of minutes, and the number of the process that does."""
     async with predictor("run", database=database, registry=mlflow.url, folder=folder) as process:

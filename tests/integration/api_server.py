@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.settings import ApiSettings
-from shared.database.driver import Connection
+from shared.database.connection import DriverConnection
 from shared.instant import MINUTE
 
 SYMBOL = "BTCUSDT"
@@ -145,7 +145,7 @@ async def store(
         await connection.close()
 
 
-async def add_ticks(connection: Connection, ticks: Sequence[Tick], symbol: str = SYMBOL) -> None:
+async def add_ticks(connection: DriverConnection, ticks: Sequence[Tick], symbol: str = SYMBOL) -> None:
     """Store ticks and recompute their rollups."""
     if not ticks:
         return
@@ -175,7 +175,7 @@ async def add_ticks(connection: Connection, ticks: Sequence[Tick], symbol: str =
         await connection.execute("SELECT refresh_rollups($1, $2, $3)", symbol, min(minutes), max(minutes) + MINUTE)
 
 
-async def beat(connection: Connection, exchange_time: datetime) -> None:
+async def beat(connection: DriverConnection, exchange_time: datetime) -> None:
     """Beat as the collector that leads, and set the exchange's clock."""
     await connection.execute(
         """

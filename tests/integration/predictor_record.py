@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from predictor.model_info import ModelInfo
 from predictor.queries.forecasts import Forecast, ForecastRow
-from shared.database.driver import Connection
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE
 from shared.levels import LEVELS
+from tests.postgres import AnyConnection
 
 SYMBOL = "BTCUSDT"
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -23,7 +23,7 @@ def prices(count: int, first: float = 60_000.0) -> list[Decimal]:
     ]
 
 
-async def store_minutes(owner: Connection, start: datetime, closes: Sequence[Decimal], symbol: str = SYMBOL) -> None:
+async def store_minutes(owner: AnyConnection, start: datetime, closes: Sequence[Decimal], symbol: str = SYMBOL) -> None:
     """Store minutes from `start` on, one a close, as the collector would have them; corrected where they are there."""
     minutes = [start + index * MINUTE for index in range(len(closes))]
     await owner.execute(
@@ -46,7 +46,7 @@ async def store_minutes(owner: Connection, start: datetime, closes: Sequence[Dec
     await owner.execute("SELECT pg_notify('ticks', $1)", symbol)
 
 
-async def set_exchange_time(owner: Connection, instant: datetime) -> None:
+async def set_exchange_time(owner: AnyConnection, instant: datetime) -> None:
     """Let the exchange's clock show `instant` now, and run on."""
     await owner.execute(
         """
@@ -93,7 +93,7 @@ def forecast(
     return Forecast(symbol, made_at, price, version, rows)
 
 
-async def trained_just_now(owner: Connection, symbol: str = SYMBOL) -> None:
+async def trained_just_now(owner: AnyConnection, symbol: str = SYMBOL) -> None:
     """Let no training be due."""
     await owner.execute(
         "INSERT INTO trainings (symbol, started_at, ended_at, outcome, reason, version)"

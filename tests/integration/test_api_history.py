@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared.database.driver import Connection
+from shared.database.connection import DriverConnection
 from shared.feature_table import ALL_FEATURES, DEFAULT_FEATURES
 from shared.instant import MINUTE
 from tests.collecting import connected
@@ -43,7 +43,7 @@ ABSENT = (START + timedelta(minutes=400), START + timedelta(minutes=470))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def served(postgres_server: Server) -> AsyncIterator[tuple[Connection, httpx.AsyncClient]]:
+async def served(postgres_server: Server) -> AsyncIterator[tuple[DriverConnection, httpx.AsyncClient]]:
     """The record, and the API over it."""
     async with postgres_server.cloned(postgres_server.template) as database:
         await store(database.owner_url, TICKS, absences=[ABSENT])
@@ -52,7 +52,7 @@ async def served(postgres_server: Server) -> AsyncIterator[tuple[Connection, htt
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def client(served: tuple[Connection, httpx.AsyncClient]) -> httpx.AsyncClient:
+async def client(served: tuple[DriverConnection, httpx.AsyncClient]) -> httpx.AsyncClient:
     """The API at the end of the record, for a test that only reads."""
     owner, client = served
     await beat(owner, START + COUNT * MINUTE)

@@ -16,6 +16,7 @@ from collector.live import DOUBT_SECONDS, LiveMinutes
 from collector.recorder import Recorder
 from collector.sources.registry import open_sources
 from collector.worker import Worker
+from shared.database.connection import Connection
 from shared.database.database import connect
 from shared.gaps import Gap, select_gaps, select_record_range
 from shared.instant import EPOCH, MINUTE, floor_minute, from_milliseconds, to_milliseconds, to_text
@@ -24,7 +25,6 @@ from simulator.clock import RunningClock
 from simulator.generator import Generator
 from simulator.server import Simulator, running
 from tests.collecting import (
-    AnyConnection,
     Setup,
     collecting,
     collector_setup,
@@ -55,7 +55,7 @@ class Scene:
     simulator: Simulator
     url: str
     setup: Setup
-    owner: AnyConnection
+    owner: Connection
 
     def now(self) -> datetime:
         """The exchange's time."""

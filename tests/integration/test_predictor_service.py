@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from predictor.settings import PredictorSettings
-from shared.database.driver import Connection
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import MINUTE, to_text
 from tests.collecting import connected, eventually
@@ -33,7 +32,7 @@ from tests.integration.predictor_service import (
     predictor_settings,
 )
 from tests.integration.tcp_proxy import proxying
-from tests.postgres import Database, OwnPostgres
+from tests.postgres import AnyConnection, Database, OwnPostgres
 
 HISTORY = prices(120)
 
@@ -42,7 +41,7 @@ HISTORY = prices(120)
 class Stage:
     """A record up to noon, a champion, and the settings of a predictor of both."""
 
-    owner: Connection
+    owner: AnyConnection
     settings: PredictorSettings
     registry: StandInRegistry
 
