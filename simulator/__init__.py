@@ -1,1 +1,1 @@
-"""The exchange's REST, stream and archives on one port, from a generator or from files, with faults on request."""
+"""Simulates the exchange: REST, stream and archives on one port, from a generator or files, with faults on request."""

@@ -1,4 +1,4 @@
-"""`python -m simulator`: the exchange on this machine, for a demo, a test or a benchmark."""
+"""`python -m simulator`: runs the simulated exchange, for a demo, a test or a benchmark."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ async def main(arguments: list[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     options = parse_options(arguments, os.environ)
     configure_logging("simulator", options.log_level, options.log_format)
-    simulator = options.simulator()
+    simulator = options.make_simulator()
     stop = stop_on_signals()
     async with running(simulator, options.host, options.port) as url:
         stream = url.replace("http://", "ws://")

@@ -1,4 +1,4 @@
-"""An answer in JSON as the exchange writes it: without spaces."""
+"""Makes JSON answers as the exchange writes them: without spaces."""
 
 import json
 from typing import Any
@@ -6,6 +6,6 @@ from typing import Any
 from aiohttp import web
 
 
-def json_answer(value: Any, status: int = 200) -> web.Response:
-    """A JSON answer."""
+def make_json_answer(value: Any, status: int = 200) -> web.Response:
+    """Return an answer with `value` as JSON."""
     return web.Response(text=json.dumps(value, separators=(",", ":")), status=status, content_type="application/json")

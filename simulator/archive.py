@@ -1,4 +1,4 @@
-"""The archives: zip files of a day or a month with a checksum beside each, made when first asked for."""
+"""Serves the archives: zip files of a day or a month, each with a checksum file, made when first requested."""
 
 import asyncio
 import hashlib
@@ -12,22 +12,22 @@ from pathlib import Path
 from aiohttp import web
 
 from simulator.archive_name import ArchiveName, parse_archive_path
-from simulator.complaint import missing_archive
 from simulator.fault import ARCHIVE_KINDS
 from simulator.market import Market
+from simulator.request_error import make_missing_archive_answer
 
 BYTES_KEPT = 96_000_000  # about three years of months
 HEADER = (
     "open_time,open,high,low,close,volume,close_time,quote_volume,count,"
     "taker_buy_volume,taker_buy_quote_volume,ignore\n"
 )
-# From this day on the exchange's files count microseconds.
+# From this day on the exchange's files have times in microseconds.
 MICROSECONDS_FROM = date(2025, 1, 1)
 
 
 @dataclass(frozen=True)
 class ArchiveOptions:
-    """How archives are made: with a header row or without, or read from a folder laid out as the exchange's."""
+    """How archives are made: with or without a header row, or read from a `folder` laid out as the exchange's."""
 
     header: bool = False
     folder: Path | None = None
@@ -40,20 +40,20 @@ class Archives:
         self._market = market
         self._options = options
         self._zips: OrderedDict[object, bytes] = OrderedDict()
-        # One at a time: two clients that ask for the same month share the work.
+        # Archives are made one at a time, so that two clients that request the same month share the work.
         self._making = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
-        """What an application adds."""
+        """Return the routes to add to an application."""
         return [web.get("/data/{rest:.*}", self.serve)]
 
     async def serve(self, request: web.Request) -> web.Response:
-        """An archive, its checksum, or the object store's 404."""
-        asked = parse_archive_path(request.path)
-        content = None if asked is None else await self._content(asked[0], request.path)
-        if asked is None or content is None:
-            return missing_archive(request.path)
-        name, checksum = asked
+        """Answer with an archive, its checksum or the object store's 404."""
+        requested = parse_archive_path(request.path)
+        content = None if requested is None else await self._find_content(requested[0], request.path)
+        if requested is None or content is None:
+            return make_missing_archive_answer(request.path)
+        name, checksum = requested
         fault = self._market.faults.strike_request(
             ("bad_checksum",) if checksum else tuple(ARCHIVE_KINDS.keys() - {"bad_checksum"}),
             request.path,
@@ -65,8 +65,8 @@ class Archives:
         body = content if fault is None else content[: len(content) // 2]
         return web.Response(body=body, content_type="application/zip")
 
-    async def _content(self, name: ArchiveName, path: str) -> bytes | None:
-        """The zip file's bytes; None when it is not published or has no minute."""
+    async def _find_content(self, name: ArchiveName, path: str) -> bytes | None:
+        """Return the zip file's bytes; None when it is not published yet or has no minute."""
         if self._options.folder is not None:
             return await asyncio.to_thread(_read, self._options.folder / path.removesuffix(".CHECKSUM").lstrip("/"))
         if name.symbol not in self._market.symbols or self._market.now_ms() < name.published_ms:
@@ -74,11 +74,11 @@ class Archives:
         key = (name, tuple(self._market.faults.standing("hole")))
         async with self._making:
             if key not in self._zips:
-                self._keep(key, await asyncio.to_thread(self._make, name))
+                self._cache(key, await asyncio.to_thread(self._make, name))
             self._zips.move_to_end(key)
             return self._zips[key] or None
 
-    def _keep(self, key: object, content: bytes) -> None:
+    def _cache(self, key: object, content: bytes) -> None:
         self._zips[key] = content
         while sum(map(len, self._zips.values())) > BYTES_KEPT and len(self._zips) > 1:
             self._zips.popitem(last=False)
@@ -93,7 +93,7 @@ class Archives:
 
 
 def zipped(file_name: str, content: bytes) -> bytes:
-    """A zip file of one member; the same bytes for the same content, so that its checksum stays."""
+    """Return a zip file of one member; the same content gives the same bytes, so that its checksum stays."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         member = zipfile.ZipInfo(file_name)

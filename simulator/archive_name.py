@@ -1,4 +1,4 @@
-"""The names of archives: what a path asks for, and when the exchange has published it."""
+"""Reads the names of archives, and says when the exchange publishes each."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from shared.instant import to_milliseconds
 
-# The exchange makes its files in the night after; until then there are none.
+# The exchange publishes a day's file in the night after it.
 PUBLISHED_AFTER = timedelta(hours=2)
 
 _PATH = re.compile(
@@ -27,28 +27,28 @@ class ArchiveName:
 
     @property
     def stem(self) -> str:
-        """The file's name without its ending."""
+        """The file name without its extension."""
         return f"{self.symbol}-1m-{self.first:%Y-%m-%d}" if self.daily else f"{self.symbol}-1m-{self.first:%Y-%m}"
 
     @property
     def start_ms(self) -> int:
-        """Where its minutes begin."""
+        """Its first minute, in ms since 1970 UTC."""
         return _midnight_ms(self.first)
 
     @property
     def end_ms(self) -> int:
-        """Where its minutes end."""
+        """The end of its last minute, in ms since 1970 UTC."""
         return _midnight_ms(self.end)
 
     @property
     def published_ms(self) -> int:
-        """When it appears: a day's the night after, a month's on the next month's first Monday."""
+        """When it is published: a day's in the night after it, a month's on the first Monday of the next month."""
         on = self.end if self.daily else self.end + timedelta(days=-self.end.weekday() % 7)
         return _midnight_ms(on) + PUBLISHED_AFTER // timedelta(milliseconds=1)
 
 
 def parse_archive_path(path: str) -> tuple[ArchiveName, bool] | None:
-    """The archive of a path, and whether its checksum is meant; None for any other path."""
+    """Return the archive that a path names, and whether it names its checksum; None for any other path."""
     match = _PATH.fullmatch(path)
     if match is None:
         return None

@@ -1,6 +1,6 @@
 """The exchange's time: a clock that runs at a chosen speed, and one that a test moves by hand.
 
-Both count milliseconds since 1970 UTC and can be waited for; use them from one event loop only.
+Both count milliseconds since 1970 UTC. Use a clock from one event loop only.
 """
 
 import asyncio
@@ -12,23 +12,23 @@ from shared.instant import to_milliseconds
 
 
 class Clock(Protocol):
-    """What the simulator needs of a clock."""
+    """The clock that the simulator needs."""
 
     @property
     def speed(self) -> float:
-        """Exchange seconds that pass in a second of the machine's."""
+        """How many seconds of the exchange pass in one real second."""
         ...
 
     def now_ms(self) -> int:
-        """The time now."""
+        """Return the time now, in ms since 1970 UTC."""
         ...
 
     def set(self, instant: datetime | int) -> None:
-        """Jump to an instant (milliseconds when an integer)."""
+        """Set the clock to an instant; an integer is in ms since 1970 UTC."""
         ...
 
     async def wait_until(self, milliseconds: int) -> None:
-        """Return when the time is reached, or a little earlier when the clock was set meanwhile."""
+        """Wait until the time is reached; returns early when the clock is set meanwhile."""
         ...
 
 
@@ -37,13 +37,13 @@ class _Settable:
         self._moved = asyncio.Event()
 
     def _wake(self) -> None:
-        # Whoever waits holds the old event; a new one serves the next wait.
+        # Tasks that wait now wait for the old event; later ones wait for the new one.
         self._moved.set()
         self._moved = asyncio.Event()
 
 
 class RunningClock(_Settable):
-    """Starts at `start` (None: the machine's time) and runs `speed` times as fast as the machine's."""
+    """Starts at `start`, or now when it is None, and runs `speed` times as fast as real time."""
 
     def __init__(self, start: datetime | None = None, speed: float = 1.0) -> None:
         super().__init__()
@@ -52,17 +52,17 @@ class RunningClock(_Settable):
         self._started_seconds = time.monotonic()
 
     def now_ms(self) -> int:
-        """The time now."""
+        """Return the time now, in ms since 1970 UTC."""
         return int(self._start_ms + (time.monotonic() - self._started_seconds) * 1000 * self.speed)
 
     def set(self, instant: datetime | int) -> None:
-        """Jump to an instant and run on from there."""
-        self._start_ms = float(_milliseconds(instant))
+        """Set the clock to an instant, from which it runs on."""
+        self._start_ms = float(_to_milliseconds(instant))
         self._started_seconds = time.monotonic()
         self._wake()
 
     async def wait_until(self, milliseconds: int) -> None:
-        """Sleep until then; returns early when the clock is set."""
+        """Sleep until the time is reached; returns early when the clock is set meanwhile."""
         seconds = (milliseconds - self.now_ms()) / 1000 / self.speed
         if seconds <= 0:
             await asyncio.sleep(0)
@@ -75,25 +75,25 @@ class RunningClock(_Settable):
 
 
 class ManualClock(_Settable):
-    """Stands still until a test moves it."""
+    """A clock that stands still until a test moves it."""
 
     speed = 1.0
 
     def __init__(self, start: datetime | int) -> None:
         super().__init__()
-        self._now_ms = _milliseconds(start)
+        self._now_ms = _to_milliseconds(start)
 
     def now_ms(self) -> int:
-        """The time it was last set to."""
+        """Return the time that it was last set to, in ms since 1970 UTC."""
         return self._now_ms
 
     def set(self, instant: datetime | int) -> None:
-        """Jump to an instant; whoever waits for it wakes."""
-        self._now_ms = _milliseconds(instant)
+        """Set the clock to an instant, and wake the tasks that wait for it."""
+        self._now_ms = _to_milliseconds(instant)
         self._wake()
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0) -> None:
-        """Move on by a duration."""
+        """Move the clock forward by a duration."""
         step = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         self.set(self._now_ms + step // timedelta(milliseconds=1))
 
@@ -103,5 +103,5 @@ class ManualClock(_Settable):
             await self._moved.wait()
 
 
-def _milliseconds(instant: datetime | int) -> int:
+def _to_milliseconds(instant: datetime | int) -> int:
     return instant if isinstance(instant, int) else to_milliseconds(instant)

@@ -1,4 +1,4 @@
-"""The routes under `/_simulator`: faults, the request log, the clock and the limits, while it runs."""
+"""Handles the routes under `/_simulator`, which steer faults, request log, clock and limits while it runs."""
 
 import json
 from typing import Any
@@ -7,18 +7,18 @@ from aiohttp import web
 
 from shared.errors import UsageError
 from shared.instant import from_milliseconds, parse_instant, to_text
-from simulator.answer import json_answer
-from simulator.fault import KINDS, from_mapping, parse_fault
+from simulator.answer import make_json_answer
+from simulator.fault import KINDS, parse_fault, read_fault
 from simulator.faults import Faults
-from simulator.gate import CONTROL
 from simulator.limits import Limiter
 from simulator.market import Market
+from simulator.middleware import CONTROL
 from simulator.request_log import RequestLog
 from simulator.stream import Stream
 
 
 class Control:
-    """The handlers; what cannot be used is answered 400 with a sentence in `error`."""
+    """The handlers; they answer a request that they cannot use with 400 and a sentence in `error`."""
 
     def __init__(self, market: Market, faults: Faults, limiter: Limiter, log: RequestLog, stream: Stream) -> None:
         self._market = market
@@ -28,7 +28,7 @@ class Control:
         self._stream = stream
 
     def routes(self) -> list[web.RouteDef]:
-        """What an application adds."""
+        """Return the routes to add to an application."""
         return [
             web.get(CONTROL, self.status),
             web.get(f"{CONTROL}/faults", self.faults),
@@ -42,8 +42,8 @@ class Control:
         ]
 
     async def status(self, _: web.Request) -> web.Response:
-        """What is simulated, and how it stands."""
-        return json_answer(
+        """Answer with what is simulated and its state."""
+        return make_json_answer(
             {
                 "now": to_text(from_milliseconds(self._market.now_ms())),
                 "speed": self._market.clock.speed,
@@ -56,18 +56,18 @@ class Control:
         )
 
     async def faults(self, _: web.Request) -> web.Response:
-        """The faults that stand."""
-        return json_answer(self._faults.describe())
+        """Answer with the active faults."""
+        return make_json_answer(self._faults.describe())
 
     async def add_faults(self, request: web.Request) -> web.Response:
-        """Add one fault or a list; each is an object, or text as on the command line. Answers their numbers."""
-        body = await _body(request)
-        wanted = body if isinstance(body, list) else [body]
+        """Add one fault or a list; each is an object, or text as on the command line. Answers with their numbers."""
+        body = await _read_body(request)
+        items = body if isinstance(body, list) else [body]
         try:
-            faults = [parse_fault(one) if isinstance(one, str) else from_mapping(_object(one)) for one in wanted]
-            return json_answer({"ids": [self._faults.add(fault) for fault in faults]}, status=201)
+            faults = [parse_fault(item) if isinstance(item, str) else read_fault(_check_object(item)) for item in items]
+            return make_json_answer({"ids": [self._faults.add(fault) for fault in faults]}, status=201)
         except UsageError as error:
-            raise _refusal(str(error)) from error
+            raise _make_bad_request(str(error)) from error
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         """End all faults."""
@@ -79,21 +79,21 @@ class Control:
         return web.Response(status=204 if self._faults.remove(int(request.match_info["number"])) else 404)
 
     async def log(self, request: web.Request) -> web.Response:
-        """The requests that came, after number `since`, of paths that begin with `path`."""
+        """Answer with the logged requests after number `since` whose path begins with `path`."""
         since = request.query.get("since", "0")
         if not since.isdecimal():
-            raise _refusal("since must be the number of a request.")
+            raise _make_bad_request("since must be the number of a request.")
         entries = self._log.since(int(since), request.query.get("path", ""))
-        return json_answer([entry.as_json() for entry in entries])
+        return make_json_answer([entry.as_json() for entry in entries])
 
     async def clear_log(self, _: web.Request) -> web.Response:
-        """Forget the requests that came."""
+        """Clear the request log."""
         self._log.clear()
         return web.Response(status=204)
 
     async def set_clock(self, request: web.Request) -> web.Response:
         """Set the exchange's time to `now`, or move it by `advance_seconds`."""
-        body = _object(await _body(request))
+        body = _check_object(await _read_body(request))
         now_ms = self._market.clock.now_ms()
         try:
             if "now" in body:
@@ -101,29 +101,29 @@ class Control:
             else:
                 self._market.clock.set(now_ms + int(float(body["advance_seconds"]) * 1000))
         except KeyError as error:
-            raise _refusal("Send now, or advance_seconds.") from error
+            raise _make_bad_request("The body must have now or advance_seconds.") from error
         except (ValueError, TypeError, OverflowError) as error:
-            raise _refusal(f"The clock cannot be set: {error}.") from error
-        return json_answer({"now": to_text(from_milliseconds(self._market.now_ms()))})
+            raise _make_bad_request(f"The clock cannot be set: {error}.") from error
+        return make_json_answer({"now": to_text(from_milliseconds(self._market.now_ms()))})
 
     async def reset_limits(self, _: web.Request) -> web.Response:
-        """Forget used weight and bans."""
+        """Reset the used weight and end bans."""
         self._limiter.reset()
         return web.Response(status=204)
 
 
-async def _body(request: web.Request) -> Any:
+async def _read_body(request: web.Request) -> Any:
     try:
         return await request.json()
     except ValueError as error:
-        raise _refusal("The body must be JSON.") from error
+        raise _make_bad_request("The body must be JSON.") from error
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _check_object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _refusal("A JSON object is needed.")
+        raise _make_bad_request("The body must be a JSON object.")
     return value
 
 
-def _refusal(sentence: str) -> web.HTTPBadRequest:
+def _make_bad_request(sentence: str) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(text=json.dumps({"error": sentence}), content_type="application/json")

@@ -1,4 +1,4 @@
-"""`/api/v3/exchangeInfo`: the limits, and what is traded under which rules."""
+"""Builds the answer of `/api/v3/exchangeInfo`: the limits, and the traded symbols with their rules."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,27 +8,27 @@ from simulator.limits import Limits
 _QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "USD")
 
 
-def exchange_info(now_ms: int, limits: Limits, symbols: Iterable[str]) -> dict[str, Any]:
-    """The whole answer."""
+def build_exchange_info(now_ms: int, limits: Limits, symbols: Iterable[str]) -> dict[str, Any]:
+    """Return the answer's JSON object; `now_ms` is the exchange's time."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_a_minute),
-            _limit("ORDERS", "SECOND", 10, 100),
-            _limit("ORDERS", "DAY", 1, 200_000),
-            _limit("RAW_REQUESTS", "MINUTE", 5, limits.requests_in_five_minutes),
+            _build_limit("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_a_minute),
+            _build_limit("ORDERS", "SECOND", 10, 100),
+            _build_limit("ORDERS", "DAY", 1, 200_000),
+            _build_limit("RAW_REQUESTS", "MINUTE", 5, limits.requests_in_five_minutes),
         ],
         "exchangeFilters": [],
-        "symbols": [_symbol(symbol) for symbol in symbols],
+        "symbols": [_build_symbol(symbol) for symbol in symbols],
     }
 
 
-def _limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
+def _build_limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
     return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
 
 
-def _symbol(symbol: str) -> dict[str, Any]:
+def _build_symbol(symbol: str) -> dict[str, Any]:
     quote = next((end for end in _QUOTES if symbol.endswith(end) and symbol != end), symbol[-3:])
     return {
         "symbol": symbol,

@@ -1,8 +1,8 @@
-"""A fault: what can go wrong on request, and how it is written.
+"""A fault that the simulator produces on request, and how it is written.
 
 A fault is written `kind,key=value,…` on the command line (`429,seconds=30,count=2,path=/api/v3/klines`) and as a JSON
 object over HTTP. `KINDS` lists them all. Times of minutes (`start`, `end`) are the exchange's, `for_seconds` is the
-machine's; without bounds a fault stands until it is cleared.
+machine's; without bounds a fault stays active until it is cleared.
 """
 
 import zlib
@@ -15,8 +15,8 @@ from shared.errors import UsageError
 from shared.instant import EPOCH, from_milliseconds, parse_instant, to_milliseconds, to_text
 
 HTTP_KINDS = {
-    "429": "too many requests; `seconds` gives a Retry-After, and who sends before it is over is banned in the end",
-    "418": "a ban of `seconds` (120), answered to every request until it is over",
+    "429": "too many requests; `seconds` gives a Retry-After, and a client that keeps sending until then is banned",
+    "418": "a ban of `seconds` (120): every request is answered with 418 until it is over",
     "403": "a firewall's refusal, in HTML",
     "404": "not found",
     "451": "refused from a restricted location",
@@ -35,7 +35,7 @@ ROW_KINDS = {
     "missing_field, nan, null, wrong_type, negative, high_below_low, off_grid, not_a_list (default: any)",
 }
 STREAM_KINDS = {
-    "silent_stream": "streams stay connected and say nothing",
+    "silent_stream": "streams stay connected and send nothing",
     "late_close": "a closing push comes `seconds` (5) late",
     "no_close": "a closing push never comes",
     "cut_stream": "connections end at the next push",
@@ -48,7 +48,7 @@ DATA_KINDS = {
     "late_row": "REST has a minute only `seconds` (5) after it closed",
     "stale_row": "REST answers as it was `seconds` (5) ago: a closed minute still shows its open candle",
     "correction": "a minute's first row is wrong until `seconds` (30) after it closed; `probability` is by minute",
-    "clock_offset": "the exchange's time is `seconds` ahead, or behind if negative",
+    "clock_offset": "the exchange's time is `seconds` ahead, or behind when negative",
 }
 ARCHIVE_KINDS = {
     "bad_checksum": "a .CHECKSUM file names another sum",
@@ -60,7 +60,7 @@ ROW_VARIANTS = ("missing_field", "nan", "null", "wrong_type", "negative", "high_
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong, and when."""
+    """One kind of fault, and which requests, symbols or minutes it applies to."""
 
     kind: str
     path: str = ""  # of requests, a shell pattern; empty: /data/* for archives' own faults, else /api/*
@@ -69,14 +69,14 @@ class Fault:
     variant: str = ""
     seconds: float | None = None
     probability: float = 1.0
-    skip: int = 0  # let so many pass first
-    count: int | None = None  # then strike so many times
+    skip: int = 0  # how often to let it pass first
+    count: int | None = None  # how often to apply it after that
     for_seconds: float | None = None  # after it was added
     start: int | None = None  # ms since 1970, of the minutes concerned
     end: int | None = None  # exclusive
 
     def __post_init__(self) -> None:
-        """Refuse, with a sentence, what cannot be meant."""
+        """Raise UsageError for fields that do not go together."""
         if self.kind not in KINDS:
             raise UsageError(f"'{self.kind}' is not a fault; there are {', '.join(KINDS)}.")
         if not 0 <= self.probability <= 1:
@@ -89,16 +89,16 @@ class Fault:
             raise UsageError("A clock_offset needs seconds, such as clock_offset,seconds=-3.")
 
     def seconds_or(self, default: float) -> float:
-        """Its seconds, or what the kind means without."""
+        """Return its seconds, or `default` when it has none."""
         return default if self.seconds is None else self.seconds
 
     def concerns(self, path: str, host: str) -> bool:
-        """Whether a request is among those concerned."""
+        """Whether the fault applies to a request, by its path and host."""
         pattern = self.path or ("/data/*" if self.kind in ARCHIVE_KINDS else "/api/*")
         return fnmatchcase(path, pattern) and fnmatchcase(host, self.host)
 
     def covers(self, symbol: str, minute_ms: int) -> bool:
-        """Whether a minute of a symbol is among those concerned."""
+        """Whether the fault applies to a minute of a symbol, its probability left aside."""
         return (
             fnmatchcase(symbol, self.symbol)
             and (self.start is None or minute_ms >= self.start)
@@ -106,12 +106,12 @@ class Fault:
         )
 
     def picks(self, symbol: str, minute_ms: int) -> bool:
-        """Whether it concerns the minute; with a probability, always the same minutes."""
+        """Whether the fault applies to a minute; a probability always picks the same minutes."""
         draw = zlib.crc32(f"{self.kind} {symbol} {minute_ms}".encode()) / 2**32
         return self.covers(symbol, minute_ms) and draw < self.probability
 
     def as_json(self) -> dict[str, object]:
-        """What was set, as `from_mapping` reads it."""
+        """Return the fields that differ from their defaults, as `read_fault` reads them."""
         plain = {field.name: field.default for field in fields(self)}
         values = {name: value for name, value in asdict(self).items() if value != plain[name]}
         return values | {name: to_text(from_milliseconds(values[name])) for name in ("start", "end") if name in values}
@@ -126,11 +126,11 @@ def parse_fault(text: str) -> Fault:
         if not equals:
             raise UsageError(f"'{setting}' in the fault '{text}' is not written key=value.")
         values[key.strip()] = value.strip()
-    return from_mapping(values)
+    return read_fault(values)
 
 
-def from_mapping(values: Mapping[str, object]) -> Fault:
-    """A fault from its fields, numbers and times also as text; raises UsageError with a sentence."""
+def read_fault(values: Mapping[str, object]) -> Fault:
+    """Make a fault from its fields, in which numbers and times may be text; raises UsageError with a sentence."""
     if "kind" not in values:
         raise UsageError(f"A fault needs a kind; there are {', '.join(KINDS)}.")
     readers: dict[str, Callable[[str], object]] = {
@@ -139,8 +139,8 @@ def from_mapping(values: Mapping[str, object]) -> Fault:
         "for_seconds": float,
         "skip": int,
         "count": int,
-        "start": _milliseconds,
-        "end": _milliseconds,
+        "start": _parse_milliseconds,
+        "end": _parse_milliseconds,
     }
     read: dict[str, Any] = {}
     for name, value in values.items():
@@ -153,5 +153,5 @@ def from_mapping(values: Mapping[str, object]) -> Fault:
     return Fault(**read)
 
 
-def _milliseconds(text: str) -> int:
+def _parse_milliseconds(text: str) -> int:
     return to_milliseconds(parse_instant(text, EPOCH))

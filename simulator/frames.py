@@ -1,21 +1,21 @@
-"""What a stream sends: a kline frame in the exchange's shape, its faults included."""
+"""Builds the frames of a stream in the exchange's shape."""
 
 import json
 from typing import Any
 
 from simulator.kline import MINUTE_MS, Kline
 
-# Trade numbers are invented: each minute has room for a million.
+# Trade numbers are invented: each minute has a range of a million.
 _TRADES_A_MINUTE = 1_000_000
 
 
-def stream_name(symbol: str) -> str:
-    """The name under which a symbol's minutes are subscribed."""
+def make_stream_name(symbol: str) -> str:
+    """Return the name of the stream of a symbol's minutes."""
     return f"{symbol.lower()}@kline_1m"
 
 
-def kline_event(symbol: str, kline: Kline, event_ms: int, *, closed: bool) -> dict[str, Any]:
-    """The payload of a kline push."""
+def make_kline_event(symbol: str, kline: Kline, event_ms: int, *, closed: bool) -> dict[str, Any]:
+    """Return the payload of a kline push; `event_ms` is its time, in ms since 1970 UTC."""
     first = kline.open_time // MINUTE_MS * _TRADES_A_MINUTE
     return {
         "e": "kline",
@@ -43,11 +43,11 @@ def kline_event(symbol: str, kline: Kline, event_ms: int, *, closed: bool) -> di
     }
 
 
-def shutdown_event(event_ms: int) -> dict[str, Any]:
-    """The announcement that the server will disconnect."""
+def make_shutdown_event(event_ms: int) -> dict[str, Any]:
+    """Return the payload that announces that the server will disconnect."""
     return {"e": "serverShutdown", "E": event_ms}
 
 
 def to_frame(event: dict[str, Any], stream: str | None) -> str:
-    """A payload as text, wrapped with its stream's name on a combined connection."""
+    """Return a payload as JSON text; on a combined connection, `stream` is the name to wrap it with."""
     return json.dumps(event if stream is None else {"stream": stream, "data": event}, separators=(",", ":"))

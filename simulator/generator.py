@@ -1,7 +1,7 @@
-"""Invented minutes that look real: deterministic by seed, any day by itself, continuous over midnight.
+"""Generates realistic minutes: the seed decides them, any day can be made alone, and midnights are continuous.
 
-The walk itself is in `walk`; here it becomes rows. Extremes within a minute come from the distribution of a Brownian
-bridge's maximum: for U uniform, (o + c + sqrt((c - o)² - 2 σ² ln U)) / 2.
+`simulator.walk` draws the random walk, and this module makes rows of it. The extremes within a minute have the
+distribution of a Brownian bridge's maximum: for U uniform, (o + c + sqrt((c - o)² - 2 σ² ln U)) / 2.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ import pyarrow as pa
 
 from shared.instant import to_milliseconds
 from simulator.kline import DAY_MS, EMPTY, MINUTE_MS, MINUTES_A_DAY, SCHEMA, UNITS, Day, Integers, to_text
-from simulator.profile import Profile, profile_of, symbol_number
+from simulator.profile import Profile, compute_symbol_number, find_profile
 from simulator.walk import DAILY_VOLATILITY, Anchors, Floats, Walk, draw_anchors, draw_walk
 
 FIRST_DAY = to_milliseconds(datetime(2017, 8, 17, tzinfo=UTC)) // DAY_MS
 DAYS = range(FIRST_DAY, to_milliseconds(datetime(2070, 1, 1, tzinfo=UTC)) // DAY_MS)
-DAYS_KEPT = 64  # encoded, about 400 kB each
+DAYS_KEPT = 64  # in a cache; about 400 kB each once encoded
 
 
 class Generator:
-    """A source of invented minutes for any symbols."""
+    """A source of generated minutes for any symbols."""
 
     days = DAYS
 
@@ -33,25 +33,25 @@ class Generator:
         self._day = lru_cache(maxsize=DAYS_KEPT)(self._draw_day)
 
     def day(self, symbol: str, number: int) -> Day:
-        """A day of the symbol; always the same for the same seed, whatever was asked before."""
+        """Return a day of the symbol; it depends only on the seed, the symbol and the day's number."""
         return self._day(symbol, number) if number in DAYS else Day(EMPTY)
 
     def _draw_anchors(self, symbol: str) -> Anchors:
-        random = np.random.default_rng([self._seed, symbol_number(symbol)])
-        return draw_anchors(random, len(DAYS) + 1, profile_of(symbol).price)
+        random = np.random.default_rng([self._seed, compute_symbol_number(symbol)])
+        return draw_anchors(random, len(DAYS) + 1, find_profile(symbol).price)
 
     def _draw_day(self, symbol: str, number: int) -> Day:
-        profile = profile_of(symbol)
-        random = np.random.default_rng([self._seed, symbol_number(symbol), number])
+        profile = find_profile(symbol)
+        random = np.random.default_rng([self._seed, compute_symbol_number(symbol), number])
         weekday = (number + 3) % 7  # day 0 was a Thursday
         walk = draw_walk(self._anchors(symbol), number - FIRST_DAY, weekday, random)
-        prices = _prices(walk, 10**profile.price_places, random)
-        return _assemble(number, prices, _sizes(walk, profile, random), profile, random)
+        prices = _draw_prices(walk, 10**profile.price_places, random)
+        return _assemble(number, prices, _draw_sizes(walk, profile, random), profile, random)
 
 
 @dataclass(frozen=True)
 class _Prices:
-    """In ticks."""
+    """Prices in price steps, one a minute."""
 
     open: Integers
     high: Integers
@@ -61,15 +61,15 @@ class _Prices:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """Volumes in lots, the taker's share beside the count of trades."""
+    """Volume and taker volume in lots, and the number of trades, one a minute."""
 
     volume: Integers
     taker: Integers
     trades: Integers
 
 
-def _prices(walk: Walk, ticks: int, random: np.random.Generator) -> _Prices:
-    """Prices in whole ticks; a minute opens where the last one closed, or a tick or two off."""
+def _draw_prices(walk: Walk, ticks: int, random: np.random.Generator) -> _Prices:
+    """Draw prices in whole price steps; a minute opens at the last close, or up to two steps from it."""
     close = _to_ticks(walk.path, ticks)
     off = random.integers(-2, 3, MINUTES_A_DAY) * (random.random(MINUTES_A_DAY) < 0.3)
     off[0] = 0
@@ -87,8 +87,8 @@ def _to_ticks(log_price: Floats, ticks: int) -> Integers:
     return prices
 
 
-def _sizes(walk: Walk, profile: Profile, random: np.random.Generator) -> _Sizes:
-    """Volume follows volatility and the size of the move; takers buy more when the price rises."""
+def _draw_sizes(walk: Walk, profile: Profile, random: np.random.Generator) -> _Sizes:
+    """Draw sizes: volume grows with volatility and the size of the move, and takers buy more when the price rises."""
     activity = np.log(walk.volatility * np.sqrt(MINUTES_A_DAY) / DAILY_VOLATILITY)
     activity += 0.35 * (np.abs(walk.shocks) - 0.7)
     lots = 10**profile.volume_places
@@ -104,7 +104,7 @@ def _assemble(number: int, prices: _Prices, sizes: _Sizes, profile: Profile, ran
     tick, lot = UNITS // 10**profile.price_places, UNITS // 10**profile.volume_places
     average = prices.low + (prices.high - prices.low) * random.beta(4, 4, MINUTES_A_DAY)
     places = 10 ** (8 - profile.price_places - profile.volume_places)
-    # A sum of price times size has as many places as both together, and stays within the minute's extremes.
+    # A sum of price times size has the decimal places of both, and lies between low and high times the volume.
     quote = np.rint(average * sizes.volume).astype(np.int64)
     quote = np.clip(quote, prices.low * sizes.volume, prices.high * sizes.volume)
     taker_quote = np.rint(quote * (sizes.taker / sizes.volume)).astype(np.int64)

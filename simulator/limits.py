@@ -1,8 +1,8 @@
-"""The exchange's request limits: weight by minute, requests by five minutes, and what follows when they are broken.
+"""Applies the exchange's request limits: weight in a minute, and number of requests in five minutes.
 
-Beyond a limit a request is answered 429 until the window ends. Whoever goes on sending is banned (418), first for
-`ban_seconds`, then for twice as long each time, at most three days. Windows are the machine's, whatever the exchange's
-clock says: they protect against real requests.
+A request beyond a limit is answered with 429 until the window ends. A client that keeps sending is banned (418), first
+for `ban_seconds`, then for twice as long each time, at most three days. Windows count real time, whatever the
+simulated clock shows, since the requests are real.
 """
 
 import math
@@ -15,7 +15,7 @@ LONGEST_BAN_SECONDS = 3 * 86_400.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client may do."""
+    """How much a client may send, and how it is banned."""
 
     weight_a_minute: int = 6_000
     requests_in_five_minutes: int = 300_000
@@ -25,20 +25,20 @@ class Limits:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer instead of data: 429 or 418, and for how long."""
+    """A refusal with status 429 or 418, and for how many seconds it holds."""
 
     status: int
     seconds: float
-    of_weight: bool = True  # else of the count of requests
+    of_weight: bool = True  # False: of the number of requests
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds, never too few."""
+        """The seconds rounded up to a whole number, at least 1."""
         return max(math.ceil(self.seconds), 1)
 
 
 class Limiter:
-    """Counts what was asked. `seconds` is the machine's time since 1970."""
+    """Counts weight and requests; `seconds` gives the real time in seconds since 1970."""
 
     def __init__(self, limits: Limits, seconds: Callable[[], float] = time.time) -> None:
         self.limits = limits
@@ -46,7 +46,7 @@ class Limiter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, bans included."""
+        """Reset all counts, and end refusals and bans."""
         self._minute = self._five_minutes = 0
         self._weight = self._requests = 0
         self._refused_until = self._banned_until = 0.0
@@ -55,18 +55,18 @@ class Limiter:
 
     @property
     def used_weight(self) -> int:
-        """Weight used in the minute that runs."""
-        self._roll()
+        """The weight used in the current minute."""
+        self._start_windows()
         return self._weight
 
     def admit(self, weight: int) -> Refusal | None:
-        """Count a request of this weight; returns the refusal to answer, or None when it may be served."""
+        """Count a request of this weight; returns a refusal, or None when the request may be served."""
         now = self._seconds()
-        self._roll()
+        self._start_windows()
         self._weight += weight
         self._requests += 1
         if now < self._banned_until or now < self._refused_until:
-            return self._again(now)
+            return self._refuse_again(now)
         if self._weight > self.limits.weight_a_minute:
             return self.refuse((self._minute + 1) * 60 - now)
         if self._requests > self.limits.requests_in_five_minutes:
@@ -74,20 +74,20 @@ class Limiter:
         return None
 
     def refuse(self, seconds: float, *, of_weight: bool = True) -> Refusal:
-        """Refuse requests for so long from now."""
+        """Refuse all requests with 429 for `seconds` from now."""
         self._refused_until = self._seconds() + seconds
         self._refused_of_weight = of_weight
         self._refusals = 1
         return Refusal(429, seconds, of_weight)
 
     def ban(self, seconds: float) -> Refusal:
-        """Ban for so long from now."""
+        """Refuse all requests with 418 for `seconds` from now."""
         self._banned_until = self._seconds() + seconds
         self._refusals = 0
         return Refusal(418, seconds)
 
-    def _again(self, now: float) -> Refusal:
-        """The answer to a request that should not have been sent."""
+    def _refuse_again(self, now: float) -> Refusal:
+        """Refuse a request that was sent during a refusal; after too many of them ban the client."""
         self._refusals += 1
         if self._refusals > self.limits.refusals_before_ban:
             seconds = min(self.limits.ban_seconds * 2**self._bans, LONGEST_BAN_SECONDS)
@@ -97,7 +97,7 @@ class Limiter:
             return Refusal(418, self._banned_until - now)
         return Refusal(429, self._refused_until - now, self._refused_of_weight)
 
-    def _roll(self) -> None:
+    def _start_windows(self) -> None:
         minute, five_minutes = int(self._seconds() // 60), int(self._seconds() // 300)
         if minute != self._minute:
             self._minute, self._weight = minute, 0

@@ -1,4 +1,4 @@
-"""The command's options, read and checked."""
+"""Reads and checks the options of the command."""
 
 import argparse
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _EPILOG = (
 
 @dataclass(frozen=True)
 class Options:
-    """What the command was asked."""
+    """The options of the command."""
 
     host: str
     port: int
@@ -49,8 +49,8 @@ class Options:
     log_level: Level
     log_format: Format | None
 
-    def simulator(self) -> Simulator:
-        """Make it; reads the files, and raises UsageError for one that cannot be used."""
+    def make_simulator(self) -> Simulator:
+        """Make the simulator; reads the files, and raises UsageError for a file that it cannot use."""
         start = self.start
         source: Files | Generator
         if self.data:
@@ -69,13 +69,13 @@ class Options:
 
 
 def parse_options(arguments: list[str], environment: Mapping[str, str]) -> Options:
-    """Read the command line; bad usage exits 2, or raises UsageError, with a sentence.
+    """Read the command line; exits 2 or raises UsageError, with a sentence, when it cannot be used.
 
-    LOG_LEVEL and LOG_FORMAT of the environment are the defaults of their options.
+    The variables LOG_LEVEL and LOG_FORMAT of `environment` are the defaults of --log-level and --log-format.
     """
-    given = _parser(environment).parse_args(arguments)
+    given = _make_parser(environment).parse_args(arguments)
     if given.log_level not in get_args(Level) or given.log_format not in (None, *get_args(Format)):
-        raise UsageError("LOG_LEVEL is debug, info, warning or error, and LOG_FORMAT console or json.")
+        raise UsageError("LOG_LEVEL must be debug, info, warning or error, and LOG_FORMAT console or json.")
     symbols = tuple(filter(None, (given.symbols or "").split(",")))
     for symbol in symbols:
         if not is_symbol(symbol):
@@ -86,16 +86,16 @@ def parse_options(arguments: list[str], environment: Mapping[str, str]) -> Optio
         raise UsageError(f"--archives names {given.archives}, which is not a folder.")
     return Options(
         host=given.host,
-        port=_within(given.port, "--port", 0, 65_535),
+        port=_check_range(given.port, "--port", 0, 65_535),
         symbols=symbols,
-        seed=_within(given.seed, "--seed", 0, 2**32 - 1),
+        seed=_check_range(given.seed, "--seed", 0, 2**32 - 1),
         data=tuple(given.data),
-        start=_start(given.start),
-        speed=_speed(given.speed),
+        start=_parse_start(given.start),
+        speed=_check_speed(given.speed),
         faults=tuple(map(parse_fault, given.faults)),
         limits=Limits(
-            weight_a_minute=_within(given.weight_limit, "--weight-limit", 1, 10**9),
-            ban_seconds=_within(given.ban_seconds, "--ban-seconds", 1, 259_200),
+            weight_a_minute=_check_range(given.weight_limit, "--weight-limit", 1, 10**9),
+            ban_seconds=_check_range(given.ban_seconds, "--ban-seconds", 1, 259_200),
         ),
         archives=ArchiveOptions(given.archive_header, given.archives),
         log_level=given.log_level,
@@ -103,7 +103,7 @@ def parse_options(arguments: list[str], environment: Mapping[str, str]) -> Optio
     )
 
 
-def _parser(environment: Mapping[str, str]) -> Parser:
+def _make_parser(environment: Mapping[str, str]) -> Parser:
     parser = Parser(
         prog="python -m simulator",
         description="Serve the exchange's REST, stream and archives on one port, from a generator or from files.",
@@ -113,8 +113,11 @@ def _parser(environment: Mapping[str, str]) -> Parser:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
     add("--port", type=int, default=9100, help="0 takes a free one, which is printed (9100)")
-    add("--symbols", help="a comma list (BTCUSDT,ETHUSDT; with --data: one, or what the first file's name says)")
-    add("--seed", type=int, default=7, help="of the generator and of chance in faults (7)")
+    add(
+        "--symbols",
+        help="a comma list (BTCUSDT,ETHUSDT; with --data: one, by default the one in the first file's name)",
+    )
+    add("--seed", type=int, default=7, help="of the generator and of faults with a probability (7)")
     add("--data", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="minutes: Parquet, CSV, zip")
     add("--start", metavar="TIME", help="the exchange's time at the start, such as 2023-03-24T12:00Z or 7d (now; "
         "with --data: the end of the files)")  # fmt: skip
@@ -129,7 +132,7 @@ def _parser(environment: Mapping[str, str]) -> Parser:
     return parser
 
 
-def _start(text: str | None) -> datetime | None:
+def _parse_start(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
@@ -138,13 +141,13 @@ def _start(text: str | None) -> datetime | None:
         raise UsageError(f"--start: {error}.") from error
 
 
-def _speed(speed: float) -> float:
+def _check_speed(speed: float) -> float:
     if not 0 < speed <= FASTEST:
         raise UsageError(f"--speed must be above 0 and at most {FASTEST:g}, not {speed:g}.")
     return speed
 
 
-def _within(number: int, name: str, least: int, most: int) -> int:
+def _check_range(number: int, name: str, least: int, most: int) -> int:
     if not least <= number <= most:
         raise UsageError(f"{name} must be from {least} to {most}, not {number}.")
     return number

@@ -1,4 +1,4 @@
-"""What sets one invented symbol apart from another."""
+"""The usual price and volume of each generated symbol."""
 
 import zlib
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """Its usual price and volume, and the places that its prices and volumes have."""
+    """A symbol's usual price and volume, and the decimal places of its prices and volumes."""
 
     price: float
     volume_a_minute: float
@@ -22,14 +22,14 @@ PROFILES = {
 }
 
 
-def profile_of(symbol: str) -> Profile:
-    """The symbol's own, or one that its name decides: a price from 10 to 1,000."""
+def find_profile(symbol: str) -> Profile:
+    """Return the symbol's profile; for an unknown symbol its name decides a price from 10 to 1,000."""
     if symbol in PROFILES:
         return PROFILES[symbol]
-    price = 10 ** (1 + symbol_number(symbol) % 1000 / 500)
+    price = 10 ** (1 + compute_symbol_number(symbol) % 1000 / 500)
     return Profile(price, 500_000 / price)
 
 
-def symbol_number(symbol: str) -> int:
-    """A number that is the symbol's own, for seeds."""
+def compute_symbol_number(symbol: str) -> int:
+    """Return a number that depends on the symbol's name, for seeds."""
     return zlib.crc32(symbol.encode())

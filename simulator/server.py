@@ -1,4 +1,4 @@
-"""The simulated exchange as a whole, and its server: for the command, and inside a test.
+"""Puts the simulated exchange together and serves it, for the command or inside a test.
 
 clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
 simulator = Simulator(Generator(("BTCUSDT",)), clock=clock, faults=["451,count=1"])
@@ -18,12 +18,12 @@ from simulator.archive import ArchiveOptions, Archives
 from simulator.clock import Clock, RunningClock
 from simulator.control import Control
 from simulator.fault import Fault
+from simulator.fault_effects import Handler
 from simulator.faults import Faults
-from simulator.gate import Gate
 from simulator.generator import Generator
 from simulator.limits import Limiter, Limits
 from simulator.market import Market
-from simulator.misbehaviour import Handler
+from simulator.middleware import Middleware
 from simulator.request_log import RequestLog
 from simulator.rest import Rest
 from simulator.source import Source
@@ -33,7 +33,7 @@ GRACE_SECONDS = 1.0
 
 
 class Simulator:
-    """The exchange's parts, to be looked at and steered by who made it; it serves one event loop."""
+    """The simulated exchange; a test can read and steer its parts. Use it from one event loop only."""
 
     def __init__(  # noqa: PLR0913 - all are optional, and named
         self,
@@ -53,34 +53,34 @@ class Simulator:
         self.log = RequestLog()
         self.stream = Stream(self.market, stream_lifetime_seconds)
         self._archives = Archives(self.market, archives or ArchiveOptions())
-        self._gate = Gate(self.market, self.faults, self.limiter, self.log)
+        self._middleware = Middleware(self.market, self.faults, self.limiter, self.log)
 
-    def application(self) -> web.Application:
-        """Its routes; an application serves one event loop, once."""
+    def make_application(self) -> web.Application:
+        """Return a new application with all routes."""
 
         @web.middleware
-        async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._gate.pass_through(request, handler)
+        async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._middleware.handle(request, handler)
 
-        application = web.Application(middlewares=[gate])
+        application = web.Application(middlewares=[handle])
         control = Control(self.market, self.faults, self.limiter, self.log, self.stream)
         rest = Rest(self.market, self.limiter.limits)
         for part in (rest, self.stream, self._archives, control):
             application.add_routes(part.routes())
-        application.on_response_prepare.append(self._gate.on_prepare)
+        application.on_response_prepare.append(self._middleware.on_prepare)
         return application
 
     async def shut_down(self) -> None:
-        """End what hangs on purpose, and the streams."""
-        self._gate.stopping.set()
+        """End the answers that a fault keeps waiting, and the streams."""
+        self._middleware.stopping.set()
         await self.stream.shut_down()
 
 
 @asynccontextmanager
 async def running(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the base URL. Port 0 is a free one. Raises UsageError when it is taken."""
+    """Serve while the block runs; yields the base URL. Port 0 is a free port. Raises UsageError for a taken one."""
     runner = web.AppRunner(
-        simulator.application(), access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_SECONDS
+        simulator.make_application(), access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_SECONDS
     )
     await runner.setup()
     pushing = asyncio.create_task(simulator.stream.run(), name="stream")
@@ -92,7 +92,7 @@ async def running(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) 
             raise UsageError(
                 f"{host}:{port} cannot be listened on: {error.strerror}; choose another --port."
             ) from error
-        yield f"http://{_authority(host, runner.addresses[0][1])}"
+        yield f"http://{_format_authority(host, runner.addresses[0][1])}"
     finally:
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)
@@ -100,5 +100,5 @@ async def running(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) 
         await runner.cleanup()
 
 
-def _authority(host: str, port: int) -> str:
+def _format_authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""Where minutes come from: what a generator and a set of files have in common."""
+"""The protocol of a source of minutes, which the generator and the minute files follow."""
 
 from typing import Protocol
 
@@ -6,18 +6,18 @@ from simulator.kline import Day
 
 
 class Source(Protocol):
-    """Final minutes by UTC day; a day's number counts days since 1970."""
+    """A source of final minutes by UTC day; a day's number counts days since 1970."""
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The symbols it has, in order."""
+        """The symbols that it has, in order."""
         ...
 
     @property
     def days(self) -> range:
-        """The numbers of the days between the first and the last minute."""
+        """The numbers of the days from the first minute's to the last minute's."""
         ...
 
     def day(self, symbol: str, number: int) -> Day:
-        """All minutes of a day, also those that the clock has not reached; empty where there is none."""
+        """Return all minutes of a day, also those after the clock's time; an empty day when there are none."""
         ...

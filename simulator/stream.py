@@ -1,4 +1,4 @@
-"""The stream: a push about every two seconds of exchange time, and one that closes each minute."""
+"""Serves streams: pushes the open candle about every two seconds of exchange time, and each minute as it closes."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from shared.logging import get_logger
-from simulator.frames import kline_event, shutdown_event, stream_name, to_frame
+from simulator.frames import make_kline_event, make_shutdown_event, make_stream_name, to_frame
 from simulator.kline import DAY_MS, MINUTE_MS
 from simulator.market import Market
 from simulator.subscriber import Subscriber
@@ -16,28 +16,28 @@ PING_SECONDS = 20.0
 LIFETIME_SECONDS = 86_400.0
 SHUTDOWN_SECONDS = 1.0
 LATE_CLOSE_SECONDS = 5.0
-# When time runs fast there is no more than one wake-up in so many real milliseconds.
+# When exchange time runs fast, the stream wakes up at most once in so many real milliseconds.
 WAKE_MS = 20
-# After a jump of the clock only so much is told; a client must ask REST for the rest, as after any silence.
+# After a jump of the clock only this much is pushed; a client must request the rest by REST, as after any silence.
 CAUGHT_UP_MS = DAY_MS
 
 log = get_logger(__name__)
 
 
 class Stream:
-    """Handles stream connections and pushes to them."""
+    """Accepts stream connections and pushes frames to them."""
 
     def __init__(self, market: Market, lifetime_seconds: float = LIFETIME_SECONDS) -> None:
         self._market = market
         self._lifetime_seconds = lifetime_seconds
         self._subscribers: dict[Subscriber, None] = {}
-        self._deserted = asyncio.Event()
-        self._deserted.set()
+        self._no_subscribers = asyncio.Event()
+        self._no_subscribers.set()
         self._late: list[tuple[int, str, int]] = []  # when due, of what symbol, the minute that closed
         self._pushed_ms = market.now_ms()
 
     def routes(self) -> list[web.RouteDef]:
-        """What an application adds."""
+        """Return the routes to add to an application."""
         return [
             web.get("/ws", self.serve),
             web.get("/ws/{streams:.+}", self.serve),
@@ -46,18 +46,18 @@ class Stream:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
+        """The number of connected clients."""
         return len(self._subscribers)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """One connection from its handshake to its end, which comes after a day at the latest."""
+        """Serve one connection from its handshake to its end, at the latest after its lifetime of a day."""
         combined = request.path == "/stream"
         names = request.query.get("streams", "") if combined else request.match_info.get("streams", "")
         socket = web.WebSocketResponse(heartbeat=PING_SECONDS)
         await socket.prepare(request)
         subscriber = Subscriber(socket, filter(None, names.split("/")), combined=combined)
         self._subscribers[subscriber] = None
-        self._deserted.clear()
+        self._no_subscribers.clear()
         try:
             async with asyncio.timeout(self._lifetime_seconds):
                 await subscriber.run()
@@ -66,7 +66,7 @@ class Stream:
         finally:
             del self._subscribers[subscriber]
             if not self._subscribers:
-                self._deserted.set()
+                self._no_subscribers.set()
             await socket.close()
         return socket
 
@@ -77,20 +77,20 @@ class Stream:
             try:
                 self.push()
             except Exception:
-                # A mistake in one push must not silence the stream for good, nor pass unseen.
+                # A mistake in one push must be logged, and must not end the stream.
                 log.exception("stream_push_failed")
 
     async def shut_down(self) -> None:
-        """Announce the shutdown and disconnect everybody."""
+        """Announce the shutdown, and disconnect all clients."""
         self._announce_shutdown()
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
-                await self._deserted.wait()
+                await self._no_subscribers.wait()
         except TimeoutError:
             log.warning("stream_clients_left", count=len(self._subscribers))
 
     def push(self) -> None:
-        """Send what has become due since the last push."""
+        """Send the frames that have become due since the last push."""
         now_ms = self._market.now_ms()
         since_ms = max(self._pushed_ms, now_ms - CAUGHT_UP_MS)
         self._pushed_ms = now_ms
@@ -104,7 +104,7 @@ class Stream:
         self._late = [late for late in self._late if late[0] > now_ms]
 
     def _next_ms(self) -> int:
-        """When the next push is due: two seconds on, at the minute's end, or when a late closing is."""
+        """Return when the next push is due: after two seconds, at the minute's end, or at a late closing push."""
         speed = self._market.clock.speed
         pause_ms = max(PUSH_MS, int(WAKE_MS * 10 * speed))
         minute_end_ms = self._pushed_ms - self._pushed_ms % MINUTE_MS + MINUTE_MS
@@ -113,10 +113,10 @@ class Stream:
 
     def _subscribed_symbols(self) -> list[str]:
         wanted = {name for subscriber in self._subscribers for name in subscriber.streams}
-        return [symbol for symbol in self._market.symbols if stream_name(symbol) in wanted]
+        return [symbol for symbol in self._market.symbols if make_stream_name(symbol) in wanted]
 
     def _due_closings(self, symbol: str, since_ms: int, now_ms: int) -> Iterator[tuple[int, int]]:
-        """(when it is due, the minute) of every closing push that is due by now."""
+        """Yield the due time and the minute of every closing push that is due by now, in ms since 1970 UTC."""
         yield from (
             (due_ms, minute_ms) for due_ms, name, minute_ms in self._late if name == symbol and due_ms <= now_ms
         )
@@ -137,11 +137,11 @@ class Stream:
         faults = self._market.faults
         if kline is None or faults.strike_minute(("silent_stream",), symbol, minute_ms):
             return
-        event = kline_event(symbol, kline, event_ms, closed=closed)
+        event = make_kline_event(symbol, kline, event_ms, closed=closed)
         spoilt = faults.strike_minute(("wrong_symbol", "malformed_frame"), symbol, minute_ms)
         if spoilt is not None and spoilt.kind == "wrong_symbol":
             event["s"] = event["k"]["s"] = "OTHERUSDT"
-        name = stream_name(symbol)
+        name = make_stream_name(symbol)
         for subscriber in self._subscribers:
             if name in subscriber.streams:
                 frame = to_frame(event, name if subscriber.combined else None)
@@ -162,8 +162,8 @@ class Stream:
         return True
 
     def _announce_shutdown(self) -> None:
-        # The exchange shows no stream's name with it, so that it is plain on combined connections too.
-        frame = to_frame(shutdown_event(self._market.now_ms()), None)
+        # The exchange sends this event without a stream's name, also on combined connections.
+        frame = to_frame(make_shutdown_event(self._market.now_ms()), None)
         for subscriber in self._subscribers:
             subscriber.send(frame)
             subscriber.disconnect()

@@ -1,4 +1,4 @@
-"""One stream connection: what it subscribes to, what it says, and what still waits to be sent to it."""
+"""One stream connection: its subscriptions, its messages, and the frames that wait to be sent to it."""
 
 import asyncio
 import json
@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-# Beyond so many waiting frames a client does not read, and is disconnected as the exchange would.
+# A client with so many waiting frames does not read, and is disconnected, as on the exchange.
 FRAMES_WAITING_MAX = 10_000
 
 
 class Subscriber:
-    """Owns nothing but its queue; the WebSocket belongs to the handler that made it."""
+    """A client of the stream; the handler that made the WebSocket closes it."""
 
     def __init__(self, socket: web.WebSocketResponse, streams: Iterable[str], *, combined: bool) -> None:
         self.streams = dict.fromkeys(streams)
@@ -21,19 +21,19 @@ class Subscriber:
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue(FRAMES_WAITING_MAX)
 
     def send(self, frame: str) -> None:
-        """Queue a frame; a client that does not read is disconnected."""
+        """Queue a frame; disconnects a client that does not read."""
         if self._waiting.qsize() >= FRAMES_WAITING_MAX - 1:
             self.disconnect()
         else:
             self._waiting.put_nowait(frame)
 
     def disconnect(self) -> None:
-        """End the connection once what waits is sent."""
+        """Close the connection once the waiting frames are sent."""
         if not self._waiting.full():
             self._waiting.put_nowait(None)
 
     async def run(self) -> None:
-        """Send and listen until either side ends the connection."""
+        """Send frames and answer messages until either side closes the connection."""
         async with asyncio.TaskGroup() as group:
             sender = group.create_task(self._send_waiting(), name="stream_sender")
             async for message in self._socket:
@@ -50,17 +50,17 @@ class Subscriber:
         await self._socket.close()
 
     def answer(self, text: str) -> dict[str, Any]:
-        """Do what a message asks (SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS); returns the reply."""
+        """Carry out a message (SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS); returns the reply."""
         try:
             message = json.loads(text)
         except ValueError:
-            return _error(3, "Invalid JSON: expected value")
+            return _make_error(3, "Invalid JSON: expected value")
         if not isinstance(message, dict):
-            return _error(2, "Invalid request: expected an object")
+            return _make_error(2, "Invalid request: expected an object")
         reply: dict[str, Any] = {"result": None, "id": message.get("id")}
         parameters = message.get("params", [])
         if not isinstance(parameters, list) or not all(isinstance(name, str) for name in parameters):
-            return _error(2, "Invalid request: params must be a list of stream names")
+            return _make_error(2, "Invalid request: params must be a list of stream names")
         match message.get("method"):
             case "SUBSCRIBE":
                 self.streams.update(dict.fromkeys(parameters))
@@ -70,9 +70,9 @@ class Subscriber:
             case "LIST_SUBSCRIPTIONS":
                 reply["result"] = list(self.streams)
             case _:
-                return _error(2, "Invalid request: unknown variant of method")
+                return _make_error(2, "Invalid request: unknown variant of method")
         return reply
 
 
-def _error(code: int, message: str) -> dict[str, Any]:
+def _make_error(code: int, message: str) -> dict[str, Any]:
     return {"error": {"code": code, "msg": message}}

@@ -43,11 +43,11 @@ async def test_faults_come_and_go_while_it_runs() -> None:
     [
         ("/faults", {"kind": "meteor"}, "is not a fault"),
         ("/faults", ["429", "meteor"], "is not a fault"),
-        ("/faults", [7], "A JSON object is needed"),
-        ("/clock", {}, "Send now, or advance_seconds"),
+        ("/faults", [7], "The body must be a JSON object"),
+        ("/clock", {}, "must have now or advance_seconds"),
         ("/clock", {"now": "soon"}, "is not a time"),
         ("/clock", {"advance_seconds": "many"}, "cannot be set"),
-        ("/clock", [], "A JSON object is needed"),
+        ("/clock", [], "The body must be a JSON object"),
     ],
 )
 async def test_what_cannot_be_used_is_refused_with_a_sentence(path: str, body: Any, reason: str) -> None:

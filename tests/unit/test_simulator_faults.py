@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import UsageError
-from simulator.fault import KINDS, Fault, from_mapping, parse_fault
+from simulator.fault import KINDS, Fault, parse_fault, read_fault
 from simulator.faults import Faults
 from tests.simulated import MINUTE_MS, NOON_MS
 
@@ -53,13 +53,13 @@ def test_a_fault_that_cannot_be_meant_is_refused_with_a_sentence(text: str, reas
 def test_a_fault_needs_a_kind() -> None:
     """An object without one is refused."""
     with pytest.raises(UsageError, match="needs a kind"):
-        from_mapping({"count": 1})
+        read_fault({"count": 1})
 
 
 @pytest.mark.parametrize("fault", [Fault("429", seconds=3.0, count=1), Fault("hole", start=NOON_MS, end=NOON_MS + 1)])
 def test_what_is_told_of_a_fault_makes_the_same_fault(fault: Fault) -> None:
     """JSON there and back."""
-    assert from_mapping(fault.as_json()) == fault
+    assert read_fault(fault.as_json()) == fault
 
 
 def test_a_fault_stands_until_it_is_removed() -> None:

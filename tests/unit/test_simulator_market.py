@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.instant import from_milliseconds, to_milliseconds, to_text
-from simulator.candles import Question, select_rows
 from simulator.clock import ManualClock
 from simulator.faults import Faults
 from simulator.generator import Generator
 from simulator.kline import Day
+from simulator.kline_rows import KlinesRequest, select_rows
 from simulator.market import Market
-from simulator.ticker import last_day, last_price
+from simulator.ticker import compute_last_day, find_last_price
 from tests.simulated import MINUTE_MS, NOON_MS
 
 GENERATOR = Generator(("BTCUSDT", "ETHUSDT"))
@@ -28,7 +28,7 @@ def market_at(now_ms: int, faults: Iterable[str] = ()) -> Market:
 
 
 def newest(market: Market, limit: int = 2) -> dict[int, Any]:
-    return {row[0]: row for row in map(json.loads, select_rows(market, Question("BTCUSDT", limit=limit)))}
+    return {row[0]: row for row in map(json.loads, select_rows(market, KlinesRequest("BTCUSDT", limit=limit)))}
 
 
 FINAL = newest(market_at(NOON_MS + 60 * MINUTE_MS), 100)
@@ -135,13 +135,13 @@ def test_an_offset_moves_the_exchanges_time(seconds: int) -> None:
 def test_the_last_price_is_the_open_candles() -> None:
     """What trades now."""
     market = market_at(NOON_MS + 20_000)
-    assert last_price(market, "BTCUSDT") == {"symbol": "BTCUSDT", "price": newest(market)[NOON_MS][4]}
+    assert find_last_price(market, "BTCUSDT") == {"symbol": "BTCUSDT", "price": newest(market)[NOON_MS][4]}
 
 
 def test_the_last_day_sums_24_hours() -> None:
     """The extremes and the sums of the rows of the window."""
     market = market_at(NOON_MS)
-    ticker = last_day(market, "BTCUSDT")
+    ticker = compute_last_day(market, "BTCUSDT")
     assert ticker is not None
     rows = list(newest(market, 1440).values())
     assert float(ticker["highPrice"]) == max(float(row[2]) for row in rows)
@@ -153,5 +153,5 @@ def test_the_last_day_sums_24_hours() -> None:
 def test_before_the_first_minute_there_is_no_price() -> None:
     """Nothing is invented."""
     market = market_at(1_500_000_000_000)
-    assert last_price(market, "BTCUSDT") is None
-    assert last_day(market, "BTCUSDT") is None
+    assert find_last_price(market, "BTCUSDT") is None
+    assert compute_last_day(market, "BTCUSDT") is None

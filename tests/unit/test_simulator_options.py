@@ -17,14 +17,14 @@ def test_everything_has_a_default() -> None:
     """Two symbols from the generator on port 9100, at the machine's time and speed."""
     options = parse_options([], {})
     assert (options.host, options.port, options.speed, options.start) == ("127.0.0.1", 9100, 1.0, None)
-    assert options.simulator().market.symbols == ("BTCUSDT", "ETHUSDT")
+    assert options.make_simulator().market.symbols == ("BTCUSDT", "ETHUSDT")
 
 
 def test_options_are_read() -> None:
     """Faults may be given together or one by one."""
     arguments = ["--symbols", "SOLUSDT", "--seed", "3", "--start", "2026-01-05T12:00Z", "--speed", "60"]
     options = parse_options([*arguments, "--fault", "451,count=1", "503", "--fault", "reset"], {})
-    simulator = options.simulator()
+    simulator = options.make_simulator()
     assert isinstance(simulator.market.source, Generator)
     assert simulator.market.symbols == ("SOLUSDT",)
     assert options.start == NOON
@@ -43,7 +43,7 @@ def test_with_files_the_exchange_stands_at_their_end(tmp_path: Path) -> None:
     """Unless a start is given; the symbol is the one of the file's name."""
     path = tmp_path / "ETHUSDT-1m-2026-01.csv"
     path.write_text("open_time,open,high,low,close,volume\n1767614400000,1,1,1,1,1\n")
-    simulator = parse_options(["--data", str(path)], {}).simulator()
+    simulator = parse_options(["--data", str(path)], {}).make_simulator()
     assert simulator.market.symbols == ("ETHUSDT",)
     ahead = simulator.clock.now_ms() - 1_767_614_460_000
     assert 0 <= ahead < timedelta(minutes=1) // timedelta(milliseconds=1)

@@ -1,8 +1,8 @@
-"""The exchange's complaints: a code and a message, in the words clients know."""
+"""The exchange's error answers: an HTTP status with a code and a message in its own words."""
 
 from aiohttp import web
 
-from simulator.answer import json_answer
+from simulator.answer import make_json_answer
 from simulator.limits import Limits, Refusal
 
 HTML_FORBIDDEN = (
@@ -21,8 +21,8 @@ RESTRICTED = (
 _USE_STREAM = "Please use the websocket for live updates to avoid"
 
 
-class ComplaintError(Exception):
-    """A request cannot be served; carries the code and message of the answer."""
+class RequestError(Exception):
+    """A request that the exchange refuses; carries the code, the message and the HTTP status of the answer."""
 
     def __init__(self, code: int, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -30,13 +30,15 @@ class ComplaintError(Exception):
         self.message = message
         self.status = status
 
-    def answer(self) -> web.Response:
-        """The answer in the exchange's shape."""
-        return json_answer({"code": self.code, "msg": self.message}, status=self.status)
+    def make_answer(self) -> web.Response:
+        """Return the answer in the exchange's shape."""
+        return make_json_answer({"code": self.code, "msg": self.message}, status=self.status)
 
 
-def refusal_answer(refusal: Refusal, limits: Limits, banned_until_ms: int, *, say_when: bool = True) -> web.Response:
-    """429 or 418 as the exchange answers it; without `say_when` there is no Retry-After."""
+def make_refusal_answer(
+    refusal: Refusal, limits: Limits, banned_until_ms: int, *, with_retry_after: bool = True
+) -> web.Response:
+    """Return a 429 or 418 as the exchange answers it, with or without the header Retry-After."""
     if refusal.status == 418:
         message = f"Way too much request weight used; IP banned until {banned_until_ms}. {_USE_STREAM} bans."
     elif refusal.of_weight:
@@ -45,13 +47,13 @@ def refusal_answer(refusal: Refusal, limits: Limits, banned_until_ms: int, *, sa
     else:
         limit = f"current limit is {limits.requests_in_five_minutes} requests per 5 MINUTE"
         message = f"Too many requests; {limit}. {_USE_STREAM} polling the API."
-    answer = ComplaintError(-1003, message, refusal.status).answer()
-    if say_when:
+    answer = RequestError(-1003, message, refusal.status).make_answer()
+    if with_retry_after:
         answer.headers["Retry-After"] = str(refusal.retry_after)
     return answer
 
 
-def missing_archive(path: str) -> web.Response:
-    """The object store's 404."""
+def make_missing_archive_answer(path: str) -> web.Response:
+    """Return the 404 of the object store that holds the archives."""
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>NoSuchKey</Code><Key>{path.lstrip("/")}</Key></Error>'
     return web.Response(status=404, text=text, content_type="application/xml")

@@ -1,4 +1,4 @@
-"""What a fault does to a request and its answer."""
+"""Applies a fault to a request or its answer."""
 
 import asyncio
 import json
@@ -11,62 +11,62 @@ from typing import Any
 from aiohttp import web
 
 from shared.lifecycle import wait
-from simulator import complaint
-from simulator.answer import json_answer
-from simulator.complaint import ComplaintError
+from simulator import request_error
+from simulator.answer import make_json_answer
 from simulator.fault import ROW_VARIANTS, Fault
 from simulator.kline import MINUTE_MS
+from simulator.request_error import RequestError
 
 SLOW_SECONDS = 5.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def misbehave(
+async def apply_http_fault(
     fault: Fault, request: web.Request, handler: Handler, stopping: asyncio.Event
 ) -> web.StreamResponse:
-    """Answer a request as an HTTP fault other than 429 and 418 would have it."""
+    """Answer a request under an HTTP fault other than 429 and 418; `stopping` ends a wait."""
     match fault.kind:
         case "timeout":
             await stopping.wait()
-            return reset(request)
+            return reset_connection(request)
         case "reset":
-            return reset(request)
+            return reset_connection(request)
         case "slow":
             await wait(stopping, fault.seconds_or(SLOW_SECONDS))
             return await handler(request)
         case "truncated":
-            return await truncated(request, await handler(request))
+            return await send_half(request, await handler(request))
         case _:
-            return canned_answer(fault.kind)
+            return make_fault_answer(fault.kind)
 
 
-def canned_answer(kind: str) -> web.Response:
-    """The answer of a fault that needs nothing of the request."""
+def make_fault_answer(kind: str) -> web.Response:
+    """Return the answer of a fault of this kind, which does not depend on the request."""
     match kind:
         case "403":
-            return web.Response(status=403, text=complaint.HTML_FORBIDDEN, content_type="text/html")
+            return web.Response(status=403, text=request_error.HTML_FORBIDDEN, content_type="text/html")
         case "404":
             return web.Response(status=404, text="Not Found")
         case "451":
-            return ComplaintError(0, complaint.RESTRICTED, 451).answer()
+            return RequestError(0, request_error.RESTRICTED, 451).make_answer()
         case "500":
-            return ComplaintError(-1000, "An unknown error occured while processing the request.", 500).answer()
+            return RequestError(-1000, "An unknown error occured while processing the request.", 500).make_answer()
         case "502":
-            return web.Response(status=502, text=complaint.HTML_BAD_GATEWAY, content_type="text/html")
+            return web.Response(status=502, text=request_error.HTML_BAD_GATEWAY, content_type="text/html")
         case "503":
             message = "Server is currently overloaded with other requests. Please try again in a few minutes."
-            return ComplaintError(-1008, message, 503).answer()
+            return RequestError(-1008, message, 503).make_answer()
         case "malformed_json":
             return web.Response(text='[[1634943780000,"60685.22', content_type="application/json")
         case "empty":
-            return json_answer([])
+            return make_json_answer([])
         case _:
             raise AssertionError(f"no answer for the fault {kind}")
 
 
-def reset(request: web.Request) -> web.Response:
-    """Reset the connection; the answer returned reaches nobody."""
+def reset_connection(request: web.Request) -> web.Response:
+    """Reset the connection; the returned answer is never sent."""
     if request.transport is not None:
         connection = request.transport.get_extra_info("socket")
         # Lingering for zero seconds makes the close a reset.
@@ -75,8 +75,8 @@ def reset(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def truncated(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
-    """Announce the whole body, send half of it and end the connection."""
+async def send_half(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
+    """Announce the length of the whole body, send half of it and close the connection."""
     body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b"[[1634943780000,"
     answer = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
     answer.content_length = max(len(body), 2)
@@ -88,17 +88,17 @@ async def truncated(request: web.Request, whole: web.StreamResponse) -> web.Stre
 
 
 def spoil_row(fault: Fault, answer: web.StreamResponse, random: Random) -> web.StreamResponse:
-    """Make one row of a klines answer malformed; an answer without rows stays."""
+    """Make one row of a klines answer malformed; an answer without rows is returned unchanged."""
     rows = json.loads(answer.body) if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else []
     if not isinstance(rows, list) or not rows:
         return answer
     at = random.randrange(len(rows))
-    rows[at] = malformed_row(rows[at], fault.variant or random.choice(ROW_VARIANTS))
-    return json_answer(rows)
+    rows[at] = make_malformed_row(rows[at], fault.variant or random.choice(ROW_VARIANTS))
+    return make_json_answer(rows)
 
 
-def malformed_row(row: list[Any], variant: str) -> Any:
-    """A row of the exchange's twelve fields, spoilt in one of `ROW_VARIANTS`."""
+def make_malformed_row(row: list[Any], variant: str) -> Any:
+    """Return a row of twelve fields made malformed in one of the ways of `ROW_VARIANTS`."""
     open_time, opened, high, low, close = row[:5]
     match variant:
         case "missing_field":
