@@ -1,4 +1,4 @@
-"""Bars as arrays, with what every feature of them begins with."""
+"""Bars as arrays, with the series from which the features are computed."""
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -6,16 +6,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from shared.rolling import Floats, Integers, lagged, run_ages
+from shared.rolling import Floats, Integers, count_run_ages, lag
 
 
 def log_ratio(part: Floats, whole: Floats) -> Floats:
-    """ln(part / whole), which keeps the digits of a part close to the whole.
+    """Return ln(part / whole), with full precision also when the two are nearly equal.
 
-    From the smaller of the two it is the same with its sign turned, up as down, and no fall is too deep for it.
+    It takes log1p of the difference over the smaller one, and the sign of the difference. So swapping the two only
+    changes the sign, and no ratio is too small.
     """
-    apart = part - whole
-    return np.asarray(np.sign(apart) * np.log1p(np.abs(apart) / np.minimum(part, whole)), dtype=np.float64)
+    difference = part - whole
+    return np.asarray(np.sign(difference) * np.log1p(np.abs(difference) / np.minimum(part, whole)), dtype=np.float64)
 
 
 _NO_ARRAYS = ("interval_ms", "least_share")
@@ -40,7 +41,7 @@ class Bars:
     trades: Floats
     taker_base_volume: Floats
     least_share: float = 1.0
-    """What share of a window's bars must be there for its mean. All, for a reader; a model has to go on after a gap."""
+    """The share of a window's bars that must exist for its mean: all for readers, fewer for a model."""
 
     def __len__(self) -> int:
         return len(self.open_time)
@@ -51,9 +52,9 @@ class Bars:
         return replace(self, **cast("Any", {name: getattr(self, name)[first:last] for name in names}))
 
     def on_grid(self, least_share: float) -> "Bars":
-        """Return the same bars with one for every interval, of NaN where one is missing, and that much patience.
+        """Return the bars on a full grid, with a bar of NaN for each missing one, and with this `least_share`.
 
-        What a missing bar takes part in itself has no value in either form.
+        Values that a missing bar enters directly, such as its return, are NaN with and without the grid.
         """
         if not len(self):
             return replace(self, least_share=least_share)
@@ -68,18 +69,18 @@ class Bars:
 
     @cached_property
     def age(self) -> Integers:
-        """How many bars of its unbroken run come before each bar."""
-        return run_ages(self.open_time, self.interval_ms)
+        """For each bar, how many bars of its unbroken run come before it."""
+        return count_run_ages(self.open_time, self.interval_ms)
 
     @cached_property
     def log_return(self) -> Floats:
         """ln(close / previous close)."""
-        return log_ratio(self.close, lagged(self.close, 1, self.age))
+        return log_ratio(self.close, lag(self.close, 1, self.age))
 
     @cached_property
     def change(self) -> Floats:
         """Close less previous close."""
-        return self.close - lagged(self.close, 1, self.age)
+        return self.close - lag(self.close, 1, self.age)
 
     @cached_property
     def log_range(self) -> Floats:
@@ -89,5 +90,5 @@ class Bars:
     @cached_property
     def true_range(self) -> Floats:
         """The largest of high - low, |high - previous close| and |low - previous close|."""
-        previous = lagged(self.close, 1, self.age)
+        previous = lag(self.close, 1, self.age)
         return np.maximum(self.high, previous) - np.minimum(self.low, previous)

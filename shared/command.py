@@ -1,4 +1,4 @@
-"""How every command reads its arguments, fails and ends: one sentence on stderr and exit 2, no traceback."""
+"""Runs every command: reads its arguments, and turns an error into one sentence on stderr and exit code 2."""
 
 import argparse
 import asyncio
@@ -14,15 +14,15 @@ EXIT_USAGE = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one sentence."""
+    """An argument parser that reports bad usage in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong and where help is, and exit 2."""
+        """Print what is wrong and how to get help, and exit 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}; see '{self.prog} --help'.\n")
 
 
 def run(name: str, main: Coroutine[object, object, int]) -> NoReturn:
-    """Run a command to its exit code; an error of Minutebook's own becomes one sentence on stderr and exit 2."""
+    """Run a command and exit with its code; a MinutebookError becomes one sentence on stderr and exit code 2."""
     try:
         sys.exit(asyncio.run(main))
     except MinutebookError as error:

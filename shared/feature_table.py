@@ -34,17 +34,17 @@ from shared.formulas import (
     vwap_distance,
     window_mean,
 )
-from shared.rolling import Floats, Integers, rolling_deviation, rolling_mean, smoothed
+from shared.rolling import Floats, Integers, rolling_deviation, rolling_mean, smooth
 
-# Raised when a formula changes, so that a model is never fed with features of another kind than it learned from.
+# Increase it when a formula changes, so that no model gets other features than it was trained on.
 FEATURE_VERSION = 1
-# After so many bars a recursive feature has forgotten its beginning: (1 - 1/14)^600 is 5e-20.
+# After so many bars the start of a recursive feature has no weight left: (1 - 1/14)^600 is 5e-20.
 WARM_UP_BARS = 600
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature: how it is computed, and what a reader must know of it."""
+    """A feature: its formula, unit and source, and how it is computed."""
 
     name: str
     formula: str
@@ -334,7 +334,7 @@ _FURTHER = (
         _WILDER,
         WARM_UP_BARS,
         _RANGE_AND_CLOSE,
-        lambda bars: smoothed(bars.true_range, 1.0 / 14.0, 14, bars.age, before=1),
+        lambda bars: smooth(bars.true_range, 1.0 / 14.0, 14, bars.age, before=1),
     ),
     Feature(
         "macd_12_26",

@@ -1,9 +1,8 @@
-"""The features of a bar: one implementation for the history endpoint and for the models, vectorised over bars.
+"""Computes the features of bars, for the history endpoint and for the models alike.
 
-A window counts bars of the interval, the bar's own included. A value is NaN while its window is not full or a bar in
-it is missing; recursive features begin anew after a gap. Nothing looks ahead, and what lies before a window leaves no
-trace in it, so that a value does not depend on where the bars begin, given `warm_up_bars` of them before.
-`shared.feature_table` says which there are.
+A window counts bars of the interval, the bar's own included. A value is NaN while its window is not full or lacks a
+bar; recursive features start anew after a gap. No value depends on later bars, nor on where the bars begin, if
+`warm_up_bars` come before the first wanted one. `shared.feature_table` lists the features.
 """
 
 import difflib
@@ -17,19 +16,19 @@ _SETS: Mapping[str, tuple[str, ...]] = {"default": DEFAULT_FEATURES, "all": ALL_
 
 
 def compute(bars: Bars, names: Sequence[str]) -> dict[str, Floats | Integers]:
-    """Return the named features in that order, one value a bar, NaN where there is none; KeyError for other names."""
+    """Return the named features in that order, one value a bar and NaN for none; raises KeyError for unknown names."""
     return {name: FEATURES[name].compute(bars) for name in names}
 
 
 def warm_up_bars(names: Sequence[str]) -> int:
-    """Return how many bars before the first wanted one must be given for its features to be whole."""
+    """Return how many bars must come before the first wanted one, so that its features have their values."""
     return max((FEATURES[name].reads for name in names), default=0)
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Read `default`, `none`, `all` or a comma list of names, in which those words may stand too; each name once.
+    """Parse a comma list of feature names and of the words `default`, `none` and `all`; returns each name once.
 
-    Raises ValueError with a sentence that names the nearest known ones.
+    Raises ValueError, with a sentence that suggests similar names, for an unknown one.
     """
     names: dict[str, None] = {}
     for word in (word.strip() for word in text.split(",")):

@@ -1,4 +1,4 @@
-"""The formulas of the features, over bars; `shared.features` says what each is called, its unit and its source."""
+"""The formulas of the features, over bars; `shared.feature_table` has the name, unit and source of each."""
 
 from collections.abc import Callable
 
@@ -9,33 +9,33 @@ from shared.instant import DAY_MS, HOUR_MS
 from shared.rolling import (
     Floats,
     Integers,
-    lagged,
+    lag,
     rolling_deviation,
     rolling_extreme,
-    rolling_lead,
     rolling_mean,
     rolling_sum,
-    smoothed,
-    smoothed_lead,
+    smooth,
+    subtract_rolling_mean,
+    subtract_smoothed,
 )
 
 # 1970-01-01 was a Thursday, and Monday is day 0.
 _FIRST_WEEKDAY = 3
-# Wilder's means never forget: where nothing moved for hours, their ratio would rest on what no page reads. When they
-# have decayed below this part of the price, nothing moved.
-_NOTHING = 1e-13
+# Wilder's means decay but never reach 0. When prices stand still for hours, their ratio would depend on bars further
+# back than a page reads. Below this share of the price they count as 0.
+_UNMOVED_SHARE = 1e-13
 
 
 def rate_of_return(bars: Bars, count: int) -> Floats:
     """Close / close `count` bars ago - 1."""
-    # The difference of two prices is exact, where a quotient near 1 is rounded before the 1 is taken off.
-    before = lagged(bars.close, count, bars.age)
+    # The difference of two close prices is exact; a quotient near 1 is rounded before 1 is subtracted.
+    before = lag(bars.close, count, bars.age)
     return (bars.close - before) / before
 
 
 def above_exponential_mean(bars: Bars, window: int) -> Floats:
     """Close less the exponential mean over `window` bars, α = 2 / (window + 1)."""
-    return smoothed_lead(bars.close, 2.0 / (window + 1), window, bars.age)
+    return subtract_smoothed(bars.close, 2.0 / (window + 1), window, bars.age)
 
 
 def exponential_mean(bars: Bars, window: int) -> Floats:
@@ -45,11 +45,11 @@ def exponential_mean(bars: Bars, window: int) -> Floats:
 
 def rsi(bars: Bars, window: int) -> Floats:
     """100 G / (G + L), G and L Wilder's means of gains and losses (Wilder 1978); 50 where nothing moved."""
-    gain = smoothed(np.maximum(bars.change, 0.0), 1.0 / window, window, bars.age, before=1)
-    loss = smoothed(np.maximum(-bars.change, 0.0), 1.0 / window, window, bars.age, before=1)
+    gain = smooth(np.maximum(bars.change, 0.0), 1.0 / window, window, bars.age, before=1)
+    loss = smooth(np.maximum(-bars.change, 0.0), 1.0 / window, window, bars.age, before=1)
     moved = gain + loss
-    still = moved <= _NOTHING * bars.close
-    return np.where(still, 50.0, quotient(100.0 * gain, np.where(still, np.nan, moved)))
+    unmoved = moved <= _UNMOVED_SHARE * bars.close
+    return np.where(unmoved, 50.0, quotient(100.0 * gain, np.where(unmoved, np.nan, moved)))
 
 
 def macd(bars: Bars) -> Floats:
@@ -59,7 +59,7 @@ def macd(bars: Bars) -> Floats:
 
 def macd_signal(bars: Bars) -> Floats:
     """Exponential mean of the MACD over 9 bars (Appel 2005); the first MACD of a run is its 26th bar's."""
-    return smoothed(macd(bars), 2.0 / 10.0, 9, bars.age, before=25)
+    return smooth(macd(bars), 2.0 / 10.0, 9, bars.age, before=25)
 
 
 def bollinger(bars: Bars, deviations: float) -> Floats:
@@ -69,20 +69,20 @@ def bollinger(bars: Bars, deviations: float) -> Floats:
 
 
 def realised(bars: Bars, window: int, kept: Callable[[Floats], Floats] = lambda returns: returns) -> Floats:
-    """√ of the sum of the last `window` squared log returns, of each what `kept` keeps (Andersen et al. 2003)."""
+    """√ of the sum of `window` squared log returns, each first passed through `kept` (Andersen et al. 2003)."""
     squares = kept(bars.log_return) ** 2
     return np.asarray(np.sqrt(window * window_mean(bars, squares, window)), dtype=np.float64)
 
 
 def window_mean(bars: Bars, values: Floats, window: int) -> Floats:
-    """Mean of a value of each bar over the last `window` bars, with the bars' own patience for missing ones."""
+    """Mean of `values` over the last `window` bars, of which the bars' `least_share` must exist."""
     return rolling_mean(values, window, bars.age, bars.least_share)
 
 
 def bipower(bars: Bars, window: int) -> Floats:
     """√ of π/2 sum |r| |r before| over `window` bars: volatility without jumps (Barndorff-Nielsen, Shephard 2004)."""
     size = np.abs(bars.log_return)
-    neighbours = size * lagged(size, 1, bars.age)
+    neighbours = size * lag(size, 1, bars.age)
     return np.asarray(np.sqrt(np.pi / 2.0 * window * window_mean(bars, neighbours, window)), dtype=np.float64)
 
 
@@ -109,7 +109,7 @@ def range_volatility(bars: Bars, window: int) -> Floats:
 def jump_share(bars: Bars, window: int) -> Floats:
     """max(0, 1 - BV / RV), BV = π/2 w/(w-1) sum |r| |r before| (Huang and Tauchen 2005)."""
     size = np.abs(bars.log_return)
-    neighbours = size * lagged(size, 1, bars.age)
+    neighbours = size * lag(size, 1, bars.age)
     bipower = np.pi / 2.0 * rolling_sum(neighbours, window - 1, bars.age) * window / (window - 1)
     variance = rolling_sum(size**2, window, bars.age)
     return np.asarray(np.clip(quotient(variance - bipower, variance), 0.0, 1.0), dtype=np.float64)
@@ -117,7 +117,7 @@ def jump_share(bars: Bars, window: int) -> Floats:
 
 def range_based(bars: Bars, window: int, variance: Floats) -> Floats:
     """√ of the mean of `variance` over the last `window` bars."""
-    # Rounding can leave a variance of nothing a hair below zero.
+    # Rounding can make a variance of 0 slightly negative.
     return np.asarray(np.sqrt(np.maximum(window_mean(bars, variance, window), 0.0)), dtype=np.float64)
 
 
@@ -145,7 +145,7 @@ def vwap(bars: Bars, window: int) -> Floats:
 
 
 def vwap_distance(bars: Bars, window: int) -> Floats:
-    """Close / VWAP - 1; NaN also where amounts are so small that the exchange's quote volume is rounded to 0."""
+    """Close / VWAP - 1; NaN also when amounts are so small that the exchange rounds the quote volume to 0."""
     paid = vwap(bars, window)
     return quotient(bars.close - paid, paid)
 
@@ -156,7 +156,7 @@ def share_of_sums(bars: Bars, part: Floats, window: int) -> Floats:
 
 
 def against_mean(bars: Bars, values: Floats, window: int) -> Floats:
-    """A value / the mean of the last `window` ones; NaN where that is 0."""
+    """Each value / the mean of the last `window` values; NaN where that mean is 0."""
     return quotient(values, rolling_mean(values, window, bars.age))
 
 
@@ -170,17 +170,17 @@ def stochastic(bars: Bars, window: int) -> Floats:
 def percent_b(bars: Bars) -> Floats:
     """(close - lower band) / (upper - lower band) (Bollinger 2001); NaN where nothing moved."""
     width = 4.0 * rolling_deviation(bars.close, 20, bars.age, sample=False)
-    return 0.5 + quotient(rolling_lead(bars.close, 20, bars.age), width)
+    return 0.5 + quotient(subtract_rolling_mean(bars.close, 20, bars.age), width)
 
 
 def time_of_day(bars: Bars, wave: Callable[[Floats], Floats]) -> Floats:
-    """`wave` of the share of the UTC day, in radians, at which a bar opens."""
+    """`wave`, such as the sine, of the time of the UTC day at which a bar opens, as an angle in radians."""
     share: Floats = (bars.open_time % DAY_MS) / DAY_MS
     return wave(2.0 * np.pi * share)
 
 
 def quotient(part: Floats, whole: Floats) -> Floats:
-    """Divide, with NaN where the whole is nothing."""
+    """Return part / whole, NaN where `whole` is not above 0."""
     result: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
     return result
 

@@ -1,6 +1,6 @@
-"""Instants as people and programs write them: RFC 3339, a date, epoch milliseconds, or a duration before now.
+"""Parses and writes instants: RFC 3339, a date, epoch milliseconds, or a duration before now.
 
-Everything inside Minutebook is an aware UTC `datetime`; this module is the only way in and out of text.
+Inside Minutebook every instant is an aware UTC `datetime`; only this module converts it from and to text.
 """
 
 import re
@@ -20,14 +20,14 @@ _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _ISO = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII | re.IGNORECASE
 )
-# 1973 in milliseconds is 1e11, and 1e11 seconds is the year 5138: below it a number can only be seconds by mistake.
+# 1e11 ms is in 1973 and 1e11 s in the year 5138, so a smaller number is a time in seconds sent by mistake.
 _SMALLEST_MILLISECONDS = 100_000_000_000
 _EARLIEST = datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `90s`, `15m`, `24h`, `7d` or `2w`; raises ValueError with a sentence for anything else."""
+    """Parse `90s`, `15m`, `24h`, `7d` or `2w`; raises ValueError with a sentence for any other text."""
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise ValueError(f"'{text}' is not a duration such as 90s, 15m, 24h, 7d or 2w")
@@ -38,14 +38,14 @@ def parse_duration(text: str) -> timedelta:
 
 
 def is_duration(text: str) -> bool:
-    """Whether `parse_instant` reads it as a duration, so that the instant moves with now."""
+    """Whether `parse_instant` reads the text as a duration, so that the instant moves with the time."""
     return _DURATION.fullmatch(text) is not None
 
 
 def parse_instant(text: str, now: datetime) -> datetime:
-    """Read an instant, or a duration before `now`; a time without a zone is UTC.
+    """Parse an instant, or a duration before `now`; a time without a zone is UTC.
 
-    Raises ValueError with a sentence that says what would be understood.
+    Raises ValueError, with a sentence that shows what can be parsed.
     """
     if _INTEGER.fullmatch(text):
         milliseconds = int(text)
@@ -53,7 +53,7 @@ def parse_instant(text: str, now: datetime) -> datetime:
             raise ValueError(
                 f"'{text}' looks like seconds; give milliseconds since 1970 ({milliseconds}000) or RFC 3339"
             )
-        return _checked(text, milliseconds)
+        return _check_instant(text, milliseconds)
     if is_duration(text):
         try:
             instant = now - parse_duration(text)
@@ -75,7 +75,7 @@ def parse_instant(text: str, now: datetime) -> datetime:
     raise ValueError(f"'{text}' is not a time such as 2026-11-22T12:34:00Z, 2026-11-22, 1795350840000 (ms) or 24h")
 
 
-def _checked(text: str, milliseconds: int) -> datetime:
+def _check_instant(text: str, milliseconds: int) -> datetime:
     try:
         instant = from_milliseconds(milliseconds)
     except OverflowError as error:
@@ -86,30 +86,30 @@ def _checked(text: str, milliseconds: int) -> datetime:
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
-    """Milliseconds since 1970 as an aware UTC datetime, exact."""
+    """Convert milliseconds since 1970 to an aware UTC datetime, exactly."""
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def to_milliseconds(instant: datetime) -> int:
-    """An aware datetime as whole milliseconds since 1970, rounded down."""
+    """Convert an aware datetime to whole milliseconds since 1970, rounded down."""
     return (instant - EPOCH) // MILLISECOND
 
 
 def to_text(instant: datetime) -> str:
-    """An aware datetime as RFC 3339 UTC with a `Z`, with a fraction only where it has one."""
+    """Write an aware datetime as RFC 3339 UTC with a `Z`, and with a fraction only when it has one."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def utc_now() -> datetime:
-    """Now, by the machine's clock."""
+    """Return the time now, by the machine's clock."""
     return datetime.now(UTC)
 
 
 def floor_day(instant: datetime) -> datetime:
-    """The start of the UTC day that holds `instant`, which is in UTC."""
+    """Return the start of the UTC day that contains `instant`, which must be in UTC."""
     return instant.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def floor_minute(instant: datetime) -> datetime:
-    """The start of the minute that holds `instant`."""
+    """Return the start of the minute that contains `instant`."""
     return instant.replace(second=0, microsecond=0)

@@ -1,15 +1,15 @@
-"""Stopping: a signal sets an event, and everything that waits, waits for that event with a time-out."""
+"""Stops a service: a signal sets an event, and every wait in a service is a wait for that event with a time-out."""
 
 import asyncio
 import signal
 
 
-class Stopping(Exception):  # noqa: N818 - it is no error: it unwinds a wait that a stop has cut short
-    """The service stops; raised out of a wait that would outlast it."""
+class Stopping(Exception):  # noqa: N818 - it is not an error: it leaves a wait that a stop has cut short
+    """Raised from a wait because the service stops."""
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Return an event of the running loop that SIGTERM or SIGINT sets; a second signal changes nothing."""
+    """Return an event that SIGTERM or SIGINT sets; a second signal changes nothing."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -18,7 +18,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def wait(event: asyncio.Event, timeout_seconds: float) -> bool:
-    """Wait for `event` at most so long; True when it is set."""
+    """Wait for `event` for at most `timeout_seconds`; returns whether it is set."""
     if timeout_seconds <= 0:
         return event.is_set()
     try:

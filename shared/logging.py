@@ -1,4 +1,4 @@
-"""Logs: an event with fields, a line each, to stdout; for people on a terminal, JSON for machines."""
+"""Logs events with fields to stdout, a line each: readable on a terminal, JSON for machines."""
 
 import logging
 import sys
@@ -14,9 +14,10 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.Except
 
 
 def configure_logging(service: str, level: Level = "info", log_format: Format | None = None) -> None:
-    """Set the process's logging up once, at its start; the standard library's records (uvicorn's, asyncio's) join in.
+    """Configure the logging of this process, once, at its start.
 
-    Without a format: console on a terminal, else JSON.
+    Records of the standard library's logging, such as uvicorn's and asyncio's, get the same format. Without
+    `log_format` it is the console's on a terminal, and JSON elsewhere.
     """
     to_terminal = sys.stdout.isatty() if log_format is None else log_format == "console"
     shared: list[Processor] = [
@@ -38,7 +39,7 @@ def configure_logging(service: str, level: Level = "info", log_format: Format | 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _say_in_a_line],
+            foreign_pre_chain=[*shared, _shorten_exception],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
@@ -48,9 +49,9 @@ def configure_logging(service: str, level: Level = "info", log_format: Format | 
     structlog.contextvars.bind_contextvars(service=service)
 
 
-def _say_in_a_line(_: object, __: str, event: EventDict) -> EventDict:
-    """Keep of a library's exception its last line: its traceback is nobody's here, and its locals may be secret."""
-    # Of records that are not ours, the exception is still the record's.
+def _shorten_exception(_: object, __: str, event: EventDict) -> EventDict:
+    """Replace a library's traceback by its exception's type and first line; a local in it may be a secret."""
+    # structlog has not moved the exception of a foreign record to the event yet.
     record = event.get("_record")
     raised = record.exc_info[1] if isinstance(record, logging.LogRecord) and record.exc_info else None
     event.pop("exc_info", None)

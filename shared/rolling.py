@@ -1,7 +1,7 @@
-"""Windows and recursions over bars with gaps, vectorised: what the features are computed with.
+"""Computes windows and recursions over bars with gaps, vectorised; the features are made of them.
 
-Every function takes arrays with one value a bar, oldest first, and gives an array of the same length with NaN where
-there is no value. `age` counts the bars of the unbroken run before a bar: 0 for the first bar after a gap.
+Every function takes arrays with one value a bar, oldest first, and returns an array of the same length with NaN where
+there is no value. `age` is how many bars of its unbroken run come before a bar: 0 for the first bar after a gap.
 """
 
 from collections.abc import Callable
@@ -14,25 +14,24 @@ from numpy.lib.stride_tricks import sliding_window_view
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
-# Windows are views; what is made of them is made for so many at a time, so that memory stays flat over years.
+# Windows are views. Their results are computed for so many at a time, so that memory stays small over years.
 _CHUNK = 4096
-# What weighs less than this beside what it is added to is lost in rounding anyway.
+# A term with a smaller weight than this is lost in rounding anyway.
 _NO_WEIGHT = 2.0**-53
 
 
-def run_ages(open_time: Integers, step: int) -> Integers:
-    """Return each bar's age, where neighbours of one run open exactly `step` apart."""
+def count_run_ages(open_time: Integers, step: int) -> Integers:
+    """Return each bar's age; neighbours of one run open exactly `step` ms apart."""
     position = np.arange(len(open_time), dtype=np.int64)
     begins = np.ones(len(open_time), dtype=bool)
     begins[1:] = np.diff(open_time) != step
     return position - np.maximum.accumulate(np.where(begins, position, 0))
 
 
-def over_windows(values: Floats, window: int, age: Integers, reduce: Callable[[Floats], Floats]) -> Floats:
-    """Apply `reduce` to the windows that end at each bar, given as rows of `window` values.
+def apply_to_windows(values: Floats, window: int, age: Integers, reduce: Callable[[Floats], Floats]) -> Floats:
+    """Apply `reduce` to the window that ends at each bar; it gets windows as rows of `window` values.
 
-    Values that look a bar back themselves, as returns do, have none for the first bar of a run, and so no window
-    over it has.
+    Values that need the bar before, such as returns, are NaN for the first bar of a run, and so is any window with it.
     """
     result = np.full(len(values), np.nan)
     if len(values) < window:
@@ -46,129 +45,130 @@ def over_windows(values: Floats, window: int, age: Integers, reduce: Callable[[F
 
 
 def rolling_sum(values: Floats, window: int, age: Integers) -> Floats:
-    """Sum over the last `window` bars; each window is added up by itself, so nothing before it can leave a trace."""
-    result = _combined(values, window, np.add)
+    """Sum over the last `window` bars; each window is summed by itself, so earlier values leave no rounding error."""
+    result = _combine(values, window, np.add)
     result[age < window - 1] = np.nan
     return result
 
 
 def rolling_mean(values: Floats, window: int, age: Integers, least_share: float = 1.0) -> Floats:
-    """Mean over the last `window` bars; with a `least_share` below 1, over those that have a value.
+    """Mean over the last `window` bars.
 
-    So many of them must have one. Then the bars are to be given on a grid, with NaN where one is missing.
+    With a `least_share` below 1 it is the mean of the bars that have a value, when at least this share has one; the
+    bars must then be on a full grid, with NaN for each missing one.
     """
     if least_share >= 1.0:
         return rolling_sum(values, window, age) / window
-    there = np.isfinite(values)
-    count = _combined(there.astype(np.float64), window, np.add)
-    total = _combined(np.where(there, values, 0.0), window, np.add)
+    has_value = np.isfinite(values)
+    count = _combine(has_value.astype(np.float64), window, np.add)
+    total = _combine(np.where(has_value, values, 0.0), window, np.add)
     return np.asarray(np.where(count >= least_share * window, total / np.maximum(count, 1.0), np.nan))
 
 
 def rolling_deviation(values: Floats, window: int, age: Integers, *, sample: bool = True) -> Floats:
-    """Standard deviation over the last `window` bars, sample or population; exactly 0 where all are equal."""
+    """Sample or population standard deviation over the last `window` bars; exactly 0 where all are equal."""
     freedom = window - 1 if sample else window
 
     def deviation(part: Floats) -> Floats:
-        # Moved by a value of its own, a window's sum of squares is at most `window` times that about its mean, so
-        # that their difference keeps its digits whatever the level of the values is.
+        # Subtract a value of the window itself. Its sum of squares is then at most `window` times the one about the
+        # mean, so that the difference below keeps its precision at any level of the values.
         moved = part - part[:, :1]
         total = moved.sum(axis=1)
         squares = np.einsum("ij,ij->i", moved, moved)
         return np.asarray(np.sqrt(np.maximum(squares - total * total / window, 0.0) / freedom), dtype=np.float64)
 
-    return over_windows(values, window, age, deviation)
+    return apply_to_windows(values, window, age, deviation)
 
 
-def rolling_lead(values: Floats, window: int, age: Integers) -> Floats:
-    """How far a value lies above the mean of the last `window` bars; exactly 0 where all are equal."""
-    return over_windows(values, window, age, _lead)
+def subtract_rolling_mean(values: Floats, window: int, age: Integers) -> Floats:
+    """Each value minus the mean of the last `window` bars; exactly 0 where all are equal."""
+    return apply_to_windows(values, window, age, _subtract_mean)
 
 
 def rolling_extreme(values: Floats, window: int, age: Integers, *, highest: bool, least_share: float = 1.0) -> Floats:
     """Maximum or minimum over the last `window` bars; `least_share` as in `rolling_mean`."""
     if least_share >= 1.0:
-        result = _combined(values, window, np.maximum if highest else np.minimum)
+        result = _combine(values, window, np.maximum if highest else np.minimum)
         result[age < window - 1] = np.nan
         return result
-    count = _combined(np.isfinite(values).astype(np.float64), window, np.add)
-    result = _combined(values, window, np.fmax if highest else np.fmin)
+    count = _combine(np.isfinite(values).astype(np.float64), window, np.add)
+    result = _combine(values, window, np.fmax if highest else np.fmin)
     return np.asarray(np.where(count >= least_share * window, result, np.nan))
 
 
-def _combined(values: Floats, window: int, combine: np.ufunc) -> Floats:
-    """Combine the last `window` values of each bar, fewer at the beginning, by doubling: two halves make a whole.
+def _combine(values: Floats, window: int, combine: np.ufunc) -> Floats:
+    """Combine the last `window` values of each bar, fewer at the beginning, from blocks that double in length.
 
-    log2(window) passes over the whole array, and each result is made of its own window's values alone.
+    It takes log2(window) passes over the array, and each result depends on its own window's values only.
     """
     block, block_bars = values, 1
     result: Floats | None = None
     result_bars = 0
     while True:
         if window & block_bars:
-            result = block.copy() if result is None else _with_before(result, block, result_bars, combine)
+            result = block.copy() if result is None else _combine_with_earlier(result, block, result_bars, combine)
             result_bars += block_bars
         if 2 * block_bars > window:
             break
-        block = _with_before(block, block, block_bars, combine)
+        block = _combine_with_earlier(block, block, block_bars, combine)
         block_bars *= 2
     assert result is not None  # noqa: S101 - a window has at least one bar, and so at least one bit
     return result
 
 
-def _with_before(values: Floats, others: Floats, bars: int, combine: np.ufunc) -> Floats:
-    """Combine each value with the other one so many bars before, where there is one."""
+def _combine_with_earlier(values: Floats, others: Floats, bars: int, combine: np.ufunc) -> Floats:
+    """Combine each value with the one of `others` that is `bars` before it, where there is one."""
     result = values.copy()
     result[bars:] = combine(values[bars:], others[: max(0, len(others) - bars)])
     return result
 
 
-def lagged(values: Floats, bars: int, age: Integers) -> Floats:
-    """The value `bars` before, where every bar between is there."""
+def lag(values: Floats, bars: int, age: Integers) -> Floats:
+    """Return the value `bars` before, NaN where a bar in between is missing."""
     result = np.full(len(values), np.nan)
     result[bars:] = values[: max(0, len(values) - bars)]
     result[age < bars] = np.nan
     return result
 
 
-def smoothed(values: Floats, alpha: float, window: int, age: Integers, before: int = 0) -> Floats:
-    """Exponential smoothing y(t) = y(t-1) + alpha (x(t) - y(t-1)), begun anew in each run.
+def smooth(values: Floats, alpha: float, window: int, age: Integers, before: int = 0) -> Floats:
+    """Exponential smoothing y(t) = y(t-1) + alpha (x(t) - y(t-1)), started anew in each run.
 
-    The first value of a run is the simple mean of its first `window` values, of which `before` have none yet.
+    A run's first y is the simple mean of its first `window` values; the first `before` bars of a run have no value.
     """
-    seeds, first_windows = _begin(values, window, age, before)
+    seeds, first_windows = _find_seeds(values, window, age, before)
     added = alpha * values
     added[seeds] = first_windows.mean(axis=1)
     return _decaying_sum(added, 1.0 - alpha, age - (before + window - 1))
 
 
-def smoothed_lead(values: Floats, alpha: float, window: int, age: Integers) -> Floats:
-    """How far a value lies above its own smoothing: x(t) - y(t), with y as `smoothed` gives it.
+def subtract_smoothed(values: Floats, alpha: float, window: int, age: Integers) -> Floats:
+    """Each value minus its smoothing, x(t) - y(t), with y as `smooth` returns it.
 
-    That is z(t) = (1 - alpha) (z(t-1) + x(t) - x(t-1)): of changes alone, so that its digits do not depend on the
-    level of the values, and it is exactly 0 where they stand still.
+    It is computed as z(t) = (1 - alpha) (z(t-1) + x(t) - x(t-1)), from changes only. So its precision does not depend
+    on the level of the values, and it is exactly 0 where they do not change.
     """
-    seeds, first_windows = _begin(values, window, age, 0)
+    seeds, first_windows = _find_seeds(values, window, age, 0)
     added = (1.0 - alpha) * np.diff(values, prepend=values[:1])
-    added[seeds] = _lead(first_windows)
+    added[seeds] = _subtract_mean(first_windows)
     return _decaying_sum(added, 1.0 - alpha, age - (window - 1))
 
 
-def _lead(windows: Floats) -> Floats:
+def _subtract_mean(windows: Floats) -> Floats:
     return np.asarray((windows[:, -1:] - windows).mean(axis=1), dtype=np.float64)
 
 
-def _begin(values: Floats, window: int, age: Integers, before: int) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Return the bars with which each run's recursion begins, and the first full window of each, as rows."""
+def _find_seeds(values: Floats, window: int, age: Integers, before: int) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return the positions where each run's recursion starts, and the first full window of each run, as rows."""
     seeds = np.flatnonzero(age == before + window - 1)
     return seeds, values[seeds[:, np.newaxis] + np.arange(1 - window, 1)]
 
 
 def _decaying_sum(added: Floats, decay: float, since: Integers) -> Floats:
-    """y(t) = decay y(t-1) + added(t), begun in each run where `since`, the count of bars from its begin, is 0.
+    """Return y(t) = decay y(t-1) + added(t), started where `since`, the bars since the start of a run, is 0.
 
-    By doubling: the sum of the last 2n terms is that of the last n, and decay^n times that of the n before. It takes
-    the same additions wherever the bars begin, and ends when what is older has no weight.
+    It doubles the number of terms: the sum of the last 2n terms is the sum of the last n, plus decay^n times the sum of
+    the n before. So it makes the same additions wherever the bars begin, and stops when older terms have no weight.
     """
     total = np.where(since >= 0, added, 0.0)
     terms = 1

@@ -1,4 +1,4 @@
-"""Settings: read once from the environment, `.env` or a secret's file, checked, frozen and passed down."""
+"""Reads settings once, from the environment, `.env` or a secret's file; they are checked and frozen."""
 
 import os
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from shared.logging import Format, Level
 
 
 def split_list(value: object) -> object:
-    """A comma list as a tuple of its non-empty, stripped parts."""
+    """Split a comma list into a tuple of its non-empty, stripped parts; returns other values unchanged."""
     return (
         tuple(part for part in (part.strip() for part in value.split(",")) if part) if isinstance(value, str) else value
     )
 
 
 def check_postgres_url(value: object) -> object:
-    """Refuse, with a sentence, what is not a Postgres URL."""
+    """Return `value`; raises ValueError with a sentence when it is not a Postgres URL."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not isinstance(text, str) or not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("it must be a URL such as postgresql://user:password@host:5432/minutebook")
@@ -33,10 +33,10 @@ PostgresUrl = Annotated[SecretStr, BeforeValidator(check_postgres_url)]
 
 
 class SecretFileSource(PydanticBaseSettingsSource):
-    """Reads the secret X from the file that X_FILE names, as container secrets are mounted."""
+    """Reads a secret X from the file that X_FILE names, as containers mount secrets."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the file's stripped text; raises SettingsError when it is named but cannot be read."""
+        """Return the file's stripped text; raises SettingsError when the file cannot be read."""
         variable = variable_name(self.settings_cls, field_name) + "_FILE"
         path = os.environ.get(variable) if is_secret(field) else None
         if not path:
@@ -46,10 +46,10 @@ class SecretFileSource(PydanticBaseSettingsSource):
         except OSError as error:
             raise SettingsError(f"{variable} names {path}, which cannot be read: {error.strerror}.") from error
         except ValueError as error:
-            raise SettingsError(f"{variable} names {path}, which is no text in UTF-8.") from error
+            raise SettingsError(f"{variable} names {path}, which is no text in UTF-8; save it as such.") from error
 
     def __call__(self) -> dict[str, Any]:
-        """Return every secret that a file gives."""
+        """Return the secrets that are given as files."""
         found = {}
         for name, field in self.settings_cls.model_fields.items():
             value, key, _ = self.get_field_value(field, name)
@@ -59,7 +59,7 @@ class SecretFileSource(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Base of every settings class: frozen, and a mistake is one sentence that names the variable."""
+    """The base of all settings classes: frozen; a mistake raises one sentence that names the variable."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
@@ -74,17 +74,17 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is nearer wins: arguments, the environment, a secret's file, `.env`."""
+        """Order the sources, the first wins: arguments, the environment, a secret's file, `.env`."""
         return init_settings, env_settings, SecretFileSource(settings_cls), dotenv_settings
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
-        """Read the settings; raises SettingsError that names each variable to change."""
+        """Read the settings; raises SettingsError, which names each variable to change."""
         make = cast("Callable[..., Self]", cls)
         try:
             return make(**overrides)
         except ValidationError as error:
-            raise SettingsError(_sentence(cls, error)) from error
+            raise SettingsError(_describe_mistakes(cls, error)) from error
         except UnicodeDecodeError as error:
             raise SettingsError(".env is no text in UTF-8; save it as such.") from error
         except OSError as error:
@@ -92,7 +92,7 @@ class Settings(BaseSettings):
 
 
 class LoggingSettings(Settings):
-    """How every service logs."""
+    """The settings of every service's log."""
 
     model_config = SettingsConfigDict(env_prefix="LOG_")
 
@@ -103,26 +103,27 @@ class LoggingSettings(Settings):
 
 
 class HealthSettings(Settings):
-    """How a service without a port shows that it lives."""
+    """The setting by which a service without a port shows that it is alive."""
 
     model_config = SettingsConfigDict(env_prefix="HEALTH_")
 
     file: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = Field(
-        None, description="A file that collector and predictor touch while they live, for `python -m shared.health`"
+        None,
+        description="A file that collector and predictor touch while they are alive, for `python -m shared.health`",
     )
 
 
 def variable_name(cls: type[BaseSettings], field_name: str) -> str:
-    """The environment variable that sets a field."""
+    """Return the environment variable that sets a field."""
     return (str(cls.model_config.get("env_prefix", "")) + field_name).upper()
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether a field holds a secret, so that `X_FILE` is read for it too."""
+    """Whether a field is a secret, so that `X_FILE` is read for it too."""
     return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
 
 
-def _sentence(cls: type[BaseSettings], error: ValidationError) -> str:
+def _describe_mistakes(cls: type[BaseSettings], error: ValidationError) -> str:
     parts = []
     for detail in error.errors(include_url=False, include_input=False):
         name = variable_name(cls, str(detail["loc"][0])) if detail["loc"] else "the settings"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.health import SILENT_SECONDS_MAX, VARIABLE, complaint, main, shown_alive
+from shared.health import SILENT_SECONDS_MAX, VARIABLE, find_problem, main, shown_alive
 
 
 async def test_service_is_alive_while_it_runs_and_not_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,9 +27,10 @@ def test_service_that_hangs_is_not_alive(tmp_path: Path) -> None:
     file.touch()
     now = time.time()
     os.utime(file, (now, now - SILENT_SECONDS_MAX - 1))
-    assert complaint(file, now) == f"The service has been silent for {SILENT_SECONDS_MAX + 1:.0f} s."
+    problem = f"The service has not touched {file} for {SILENT_SECONDS_MAX + 1:.0f} s: it hangs or has ended."
+    assert find_problem(file, now) == problem
     os.utime(file, (now, now - SILENT_SECONDS_MAX + 1))
-    assert complaint(file, now) is None
+    assert find_problem(file, now) is None
 
 
 def test_missing_variable_is_bad_usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
