@@ -1,1 +1,1 @@
-"""Measurements, each with a ratio against something run in the same minute; `make bench` runs them all."""
+"""Benchmarks: each measures Minutebook beside a reference in the same minute, and prints the ratio."""

@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark in turn, each in a process of its own, with its figures and ratios."""
+"""`make bench`: runs all benchmarks in turn, each in its own process."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ NOT_BENCHMARKS = {"__init__", "__main__", "common"}
 
 
 def main() -> int:
-    """Run all benchmarks of this folder; returns how many failed."""
+    """Run all benchmarks of this folder; returns how many have failed."""
     failed = 0
     for file in sorted(Path(__file__).parent.glob("*.py")):
         if file.stem not in NOT_BENCHMARKS:

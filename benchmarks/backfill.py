@@ -1,4 +1,4 @@
-"""Backfill of a year from a local source, against bare COPY of the same rows into the same kind of table."""
+"""Measures the backfill of a year from a local source beside a bare COPY of the same rows into an equal table."""
 
 import argparse
 import asyncio
@@ -9,7 +9,16 @@ from time import perf_counter
 import aiohttp
 import asyncpg
 
-from benchmarks.common import SYMBOL, Database, collector_environment, database, exchange, get_bytes, memory_mb, process
+from benchmarks.common import (
+    SYMBOL,
+    Database,
+    database,
+    exchange,
+    get_bytes,
+    make_collector_environment,
+    measure_memory_mb,
+    process,
+)
 from collector.copy_text import COPY_COLUMNS
 from collector.klines import Label
 from collector.sources.binance.archive_copy import write_copy_text
@@ -21,7 +30,7 @@ MINUTES = 366 * 1440
 
 
 async def fetch_year(url: str) -> list[bytes]:
-    """Fetch the year's archives, so that the source has them ready, and return them as COPY text."""
+    """Fetch the year's archives, so that the source has them in its cache, and return them as COPY text."""
     pieces = []
     async with aiohttp.ClientSession() as session:
         for month in range(1, 13):
@@ -34,7 +43,7 @@ async def fetch_year(url: str) -> list[bytes]:
 
 
 async def time_copy(database_: Database, pieces: list[bytes]) -> float:
-    """Seconds that bare COPY takes into an empty table with the ticks' columns, constraints and key."""
+    """Return the seconds of a bare COPY into an empty table with the columns, constraints and key of `ticks`."""
 
     async def source() -> AsyncIterator[bytes]:
         for piece in pieces:
@@ -53,14 +62,14 @@ async def time_copy(database_: Database, pieces: list[bytes]) -> float:
 
 
 async def time_backfill(database_: Database, url: str) -> tuple[float, float]:
-    """Seconds that `collector backfill` takes into empty tables, its start included, and its memory's peak in MB."""
+    """Run `collector backfill` into empty tables; returns its seconds with its start, and its peak memory in MB."""
     connection = await asyncpg.connect(database_.owner_url)
     await connection.execute("TRUNCATE ticks, hourly_rollups, daily_rollups, absences")
     await connection.execute("CHECKPOINT")
     command = ("collector", "backfill", "--since", f"{YEAR}-01-01", "--until", f"{YEAR + 1}-01-01")
     peak = 0.0
     began_at = perf_counter()
-    async with process(*command, **collector_environment(database_, url)) as backfill:
+    async with process(*command, **make_collector_environment(database_, url)) as backfill:
         assert backfill.stdout
         while not backfill.stdout.at_eof():
             peak = max(peak, _peak(backfill.pid))
@@ -76,15 +85,15 @@ async def time_backfill(database_: Database, url: str) -> tuple[float, float]:
 
 
 def _peak(pid: int) -> float:
-    """Return the memory's peak, 0 when the process has ended."""
+    """Return the peak memory in MB; 0 when the process has ended."""
     try:
-        return memory_mb(pid, peak=True)
+        return measure_memory_mb(pid, peak=True)
     except (OSError, RuntimeError):
         return 0.0
 
 
 async def main(rounds: int) -> None:
-    """Alternate the two, and print the medians and their ratio."""
+    """Run both in turn, and print the medians and their ratio."""
     async with database() as database_, exchange("--symbols", SYMBOL, "--start", f"{YEAR + 1}-02-01") as url:
         pieces = await fetch_year(url)
         copies, backfills, peak = [], [], 0.0
@@ -94,9 +103,11 @@ async def main(rounds: int) -> None:
             backfills.append(seconds)
             peak = max(peak, memory)
     copied, filled = MINUTES / median(copies), MINUTES / median(backfills)
-    print(f"backfill of a year: {filled:,.0f} rows/s with its start ({median(backfills):.2f} s)")
+    print(f"backfill of a year: {filled:,.0f} rows/s, its start included ({median(backfills):.2f} s)")
     print(f"bare COPY of the same rows: {copied:,.0f} rows/s ({median(copies):.2f} s)")
-    print(f"ratio of the rates: {filled / copied:.2f} (at least 0.5 is wanted); collector's peak memory {peak:.0f} MB")
+    print(
+        f"ratio of the rates: {filled / copied:.2f} (target: at least 0.5); peak memory of the collector {peak:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one core serves: CPU time of the API and of Postgres a request, so that the load's own does not count."""
+"""Measures what one core serves, by the CPU time of the API and of Postgres without the client's."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.common import database, process, until_event
+from benchmarks.common import database, process, read_until_event
 from benchmarks.load.record import fill_record
 from benchmarks.load.requests import ask
 
@@ -22,7 +22,7 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(name: str) -> float:
-    """Return what the running processes whose command line has `name` have used so far."""
+    """Return the CPU seconds used so far by the running processes whose command line contains `name`."""
     total = 0.0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -35,11 +35,11 @@ def cpu_seconds(name: str) -> float:
 
 
 async def main(seconds: float, connections: int) -> None:
-    """Ask each route in turn, and print requests a second of one core of each."""
+    """Load each route in turn, and print how many requests a second one core of each serves."""
     async with database() as database_:
         await fill_record(database_.owner_url, START, DAYS)
         async with process("api", API_DATABASE_URL=database_.urls["api"], API_PORT="0") as api:
-            address = (await until_event(api, "api_listening"))["url"]
+            address = (await read_until_event(api, "api_listening"))["url"]
             for route, path in ROUTES.items():
                 await ask(address + path, 1, connections)
                 began_api, began_postgres = cpu_seconds("-m api"), cpu_seconds("postgres: ")
@@ -47,9 +47,9 @@ async def main(seconds: float, connections: int) -> None:
                 count = load.rate * seconds
                 used_api, used_postgres = cpu_seconds("-m api") - began_api, cpu_seconds("postgres: ") - began_postgres
                 print(
-                    f"{route}: {count / used_api:.0f} requests/s a core of the API, {count / used_postgres:.0f} a core "
-                    f"of Postgres ({load.rate:.0f} requests/s and {load.latency_ms:.1f} ms median with {connections} "
-                    "connections beside the load itself)"
+                    f"{route}: {count / used_api:.0f} requests/s for each core of the API, "
+                    f"{count / used_postgres:.0f} for each core of Postgres ({load.rate:.0f} requests/s and "
+                    f"{load.latency_ms:.1f} ms median with {connections} connections, the client on the same machine)"
                 )
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a real Postgres with the schema, a simulated exchange, processes and their memory."""
+"""Shared parts of the benchmarks: a Postgres with the schema, a simulated exchange, processes and their memory."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Database:
-    """A migrated database: the owner's URL, and each role's."""
+    """A migrated database: the URLs of its owner and of each role."""
 
     owner_url: str
     urls: Mapping[str, str]
@@ -31,7 +31,7 @@ class Database:
 
 @asynccontextmanager
 async def database() -> AsyncIterator[Database]:
-    """Run an embedded Postgres, durable as in production, with the schema and no rows; gone at the end."""
+    """Run an embedded Postgres with the schema and no rows, durable as in production; it is removed after the block."""
     with tempfile.TemporaryDirectory(prefix="minutebook-bench-") as folder:
         async with running(Path(folder) / "postgres") as server:
             passwords = {role: secrets.token_hex(8) for role in ROLES}
@@ -41,7 +41,7 @@ async def database() -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def process(*arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `python -m …` with JSON logs on stdout, and end it at the end."""
+    """Run `python -m …` with JSON logs on stdout while the block runs."""
     running_process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -62,13 +62,13 @@ async def process(*arguments: str, **environment: str) -> AsyncIterator[asyncio.
 
 @asynccontextmanager
 async def exchange(*arguments: str) -> AsyncIterator[str]:
-    """Run the simulator on a free port; gives its URL."""
+    """Run the simulator on a free port; yields its URL."""
     async with process("simulator", "--port", "0", "--log-format", "json", *arguments) as simulator:
-        yield (await until_event(simulator, "simulator_ready"))["rest"]
+        yield (await read_until_event(simulator, "simulator_ready"))["rest"]
 
 
-async def until_event(source: asyncio.subprocess.Process, event: str) -> dict[str, str]:
-    """Read a process's log up to an event and return it; raises RuntimeError when the process ends before."""
+async def read_until_event(source: asyncio.subprocess.Process, event: str) -> dict[str, str]:
+    """Read a process's log up to an event, and return that; raises RuntimeError when the process ends before."""
     assert source.stdout
     async with asyncio.timeout(READY_SECONDS):
         async for line in source.stdout:
@@ -78,8 +78,8 @@ async def until_event(source: asyncio.subprocess.Process, event: str) -> dict[st
     raise RuntimeError(f"the process ended without {event}")
 
 
-def collector_environment(database_: Database, exchange_url: str) -> dict[str, str]:
-    """Settings of a collector of the simulated exchange."""
+def make_collector_environment(database_: Database, exchange_url: str) -> dict[str, str]:
+    """Return the settings of a collector of the simulated exchange."""
     return {
         "COLLECTOR_DATABASE_URL": database_.urls["collector"],
         "COLLECTOR_SYMBOLS": SYMBOL,
@@ -91,16 +91,16 @@ def collector_environment(database_: Database, exchange_url: str) -> dict[str, s
 
 
 async def get_bytes(session: aiohttp.ClientSession, url: str) -> bytes:
-    """Return an answer's body; raises aiohttp.ClientError for a bad status."""
+    """Return the body of an answer; raises aiohttp.ClientError for an error status."""
     async with session.get(url) as answer:
         answer.raise_for_status()
         return await answer.read()
 
 
-def memory_mb(pid: int, *, peak: bool = False) -> float:
-    """Return a process's resident memory in MB (10^6 bytes), now or at its highest."""
+def measure_memory_mb(pid: int, *, peak: bool = False) -> float:
+    """Return a process's resident memory in MB (10^6 bytes), now or at its peak."""
     name = "VmHWM" if peak else "VmRSS"
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024 / 1e6
-    raise RuntimeError(f"the system does not tell {name}")
+    raise RuntimeError(f"/proc/{pid}/status has no {name}")

@@ -1,7 +1,7 @@
-"""How soon after its tick a minute's forecasts are in the database, against the bare work of making them.
+"""Measures how soon after its tick a minute's forecasts are stored, beside the bare work of making them.
 
-The record is a year of a random walk; the exchange's clock is set to each minute as its tick comes, so that they come
-as fast as they are dealt with. One of them is the first of an hour, when the intervals are calibrated anew.
+The record is a year of a random walk. The exchange's clock is set to each minute as its tick comes, so that minutes
+follow as fast as the predictor handles them. One of them is the first of an hour, when the intervals are recalibrated.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from time import perf_counter
 import aiohttp
 import asyncpg
 
-from benchmarks.common import SYMBOL, Database, database, memory_mb, process, until_event
-from deploy.local.mlflow import mlflow_address, mlflow_command, mlflow_environment
-from deploy.local.ports import free_port
+from benchmarks.common import SYMBOL, Database, database, measure_memory_mb, process, read_until_event
+from deploy.local.mlflow import make_mlflow_address, make_mlflow_command, make_mlflow_environment
+from deploy.local.ports import find_free_port
 from predictor.forecast.forecaster import HISTORY_DAYS, Forecaster
 from predictor.queries.record import select_bars
 from predictor.registry.cache import ModelCache
@@ -69,16 +69,18 @@ _CLOCK = """
 
 @asynccontextmanager
 async def registry(folder: Path) -> AsyncIterator[str]:
-    """Run an MLflow server of its own; gives its URL."""
-    port = free_port()
+    """Run an MLflow server while the block runs; yields its URL."""
+    port = find_free_port()
     server = await asyncio.create_subprocess_exec(
-        *mlflow_command(port), env=os.environ | mlflow_environment(folder, port), stdout=asyncio.subprocess.DEVNULL
+        *make_mlflow_command(port),
+        env=os.environ | make_mlflow_environment(folder, port),
+        stdout=asyncio.subprocess.DEVNULL,
     )
     try:
         async with aiohttp.ClientSession() as session, asyncio.timeout(READY_SECONDS):
-            while not await _answers(session, mlflow_address(port)):
+            while not await _answers(session, make_mlflow_address(port)):
                 await asyncio.sleep(0.1)
-        yield mlflow_address(port)
+        yield make_mlflow_address(port)
     finally:
         server.terminate()
         await server.wait()
@@ -93,12 +95,12 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 async def train(settings: dict[str, str]) -> tuple[float, float]:
-    """Train once by the command; returns its seconds, its start included, and its memory's peak in MB."""
+    """Train once by the command; returns its seconds with its start, and its peak memory in MB."""
     began_at, peak = perf_counter(), 0.0
     async with process("predictor", "train", **settings) as training:
         while training.returncode is None:
             with contextlib.suppress(OSError, RuntimeError):
-                peak = max(peak, memory_mb(training.pid, peak=True))
+                peak = max(peak, measure_memory_mb(training.pid, peak=True))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(training.wait(), 0.1)
     if training.returncode:
@@ -106,16 +108,16 @@ async def train(settings: dict[str, str]) -> tuple[float, float]:
     return perf_counter() - began_at, peak
 
 
-def kept_forecaster(folder: Path) -> Forecaster:
-    """Return a forecaster with the champion that the service has kept."""
+def load_kept_forecaster(folder: Path) -> Forecaster:
+    """Return a forecaster with the champion in the service's cache."""
     kept = ModelCache(folder).load(SYMBOL)
     if kept is None:
-        raise RuntimeError("the predictor has kept no champion")
+        raise RuntimeError("the predictor has no champion in its cache")
     return Forecaster(load_champion(kept[1]))
 
 
 async def close_minute(connection: DriverConnection) -> datetime:
-    """Let the next minute close and its tick come; returns its end."""
+    """Close the next minute: store its tick and notify the predictor; returns the minute's end."""
     async with connection.transaction():
         made_at: datetime = await connection.fetchval(_TICK, SYMBOL)
         await connection.execute(_CLOCK, made_at)
@@ -126,16 +128,16 @@ async def close_minute(connection: DriverConnection) -> datetime:
 async def measure(
     connection: DriverConnection, forecaster: Forecaster, minutes: int
 ) -> tuple[list[float], list[float]]:
-    """Return seconds from each tick's commit until its forecasts are there, and those of the bare work on it.
+    """Return the seconds from each tick's commit until its forecasts are stored, and the seconds of the bare work.
 
-    The bare work is to read the record and to forecast from it, in turn with the service, so that both meet the same
-    machine.
+    The bare work reads the record and forecasts from it; it takes turns with the service, so that both meet the same
+    load of the machine.
     """
     served, bare = [], []
     for _ in range(minutes):
         made_at = await close_minute(connection)
         began_at = perf_counter()
-        await until_forecast(connection, made_at)
+        await wait_for_forecast(connection, made_at)
         served.append(perf_counter() - began_at)
         began_at = perf_counter()
         forecaster.forecast(await select_bars(Connection(connection), SYMBOL, made_at - HISTORY_DAYS * DAY, made_at))
@@ -143,8 +145,8 @@ async def measure(
     return served, bare
 
 
-async def until_forecast(connection: DriverConnection, made_at: datetime) -> None:
-    """Wait until that minute has its forecasts."""
+async def wait_for_forecast(connection: DriverConnection, made_at: datetime) -> None:
+    """Wait until the forecasts made at `made_at` are stored."""
     async with asyncio.timeout(READY_SECONDS):
         while not await connection.fetchval(
             "SELECT EXISTS (SELECT FROM forecasts WHERE symbol = $1 AND made_at = $2)", SYMBOL, made_at
@@ -153,7 +155,7 @@ async def until_forecast(connection: DriverConnection, made_at: datetime) -> Non
 
 
 async def main(minutes: int, days: int) -> None:
-    """Train, forecast, and print what both take."""
+    """Train, forecast, and print how long both take."""
     with tempfile.TemporaryDirectory(prefix="minutebook-bench-") as name:
         folder = Path(name)
         async with database() as database_, registry(folder) as mlflow_url, connected(database_) as connection:
@@ -169,20 +171,22 @@ async def main(minutes: int, days: int) -> None:
             }
             seconds, memory = await train(settings)
             async with process("predictor", "run", **settings) as service:
-                await until_event(service, "champion_taken_up")
+                await read_until_event(service, "champion_taken_up")
                 reading = asyncio.create_task(drain(service))
-                await until_forecast(connection, NEWEST)
-                took, bare = await measure(connection, kept_forecaster(folder / "models"), minutes)
-                resident = memory_mb(service.pid)
+                await wait_for_forecast(connection, NEWEST)
+                took, bare = await measure(connection, load_kept_forecaster(folder / "models"), minutes)
+                resident = measure_memory_mb(service.pid)
                 reading.cancel()
-    print(f"training on {days} days: {seconds:.1f} s with its start (under 60 is wanted for a year), {memory:,.0f} MB")
-    print(f"forecasts of {minutes} minutes: there {median(took) * 1000:.0f} ms after the tick (median),")
-    print(f"{max(took) * 1000:.0f} ms (worst; under 2,000 is wanted); the bare work {median(bare) * 1000:.0f} ms:")
-    print(f"ratio of the medians {median(took) / median(bare):.2f}; the service holds {resident:,.0f} MB")
+    print(
+        f"training on {days} days: {seconds:.1f} s, its start included (target: under 60 for a year), {memory:,.0f} MB"
+    )
+    print(f"forecasts of {minutes} minutes: stored {median(took) * 1000:.0f} ms after the tick (median),")
+    print(f"{max(took) * 1000:.0f} ms (worst; target: under 2,000); the bare work takes {median(bare) * 1000:.0f} ms:")
+    print(f"ratio of the medians {median(took) / median(bare):.2f}; the service's memory is {resident:,.0f} MB")
 
 
 async def drain(source: asyncio.subprocess.Process) -> None:
-    """Read what a process logs, so that it does not block on a full pipe."""
+    """Read the log of a process, so that it does not block on a full pipe."""
     assert source.stdout
     async for _ in source.stdout:
         pass
@@ -190,7 +194,7 @@ async def drain(source: asyncio.subprocess.Process) -> None:
 
 @asynccontextmanager
 async def connected(database_: Database) -> AsyncIterator[DriverConnection]:
-    """A connection as the owner."""
+    """Open a connection as the owner while the block runs."""
     connection = await asyncpg.connect(database_.owner_url)
     try:
         yield connection

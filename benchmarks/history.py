@@ -1,11 +1,11 @@
-"""`/price/history` of 1,000 rows with the default features: ours, against the same route written plainly."""
+"""Measures `/price/history` of 1,000 rows with the default features beside the same route written plainly."""
 
 import argparse
 import asyncio
 from datetime import UTC, datetime
 from statistics import median
 
-from benchmarks.common import database, process, until_event
+from benchmarks.common import database, process, read_until_event
 from benchmarks.load.record import fill_record
 from benchmarks.load.requests import Load, ask
 
@@ -15,7 +15,7 @@ DAYS = 60
 
 
 async def main(rows: int, seconds: float, connections: int, rounds: int) -> None:
-    """Serve both at once, ask them in turn, and print requests a second."""
+    """Run both servers, load them in turn, and print requests a second."""
     async with database() as database_:
         await fill_record(database_.owner_url, START, DAYS)
         url = database_.urls["api"]
@@ -24,8 +24,8 @@ async def main(rows: int, seconds: float, connections: int, rounds: int) -> None
             process("benchmarks.peers.plain_history", url) as peer,
         ):
             addresses = {
-                "ours": (await until_event(ours, "api_listening"))["url"],
-                "plain": (await until_event(peer, "peer_listening"))["url"],
+                "ours": (await read_until_event(ours, "api_listening"))["url"],
+                "plain": (await read_until_event(peer, "peer_listening"))["url"],
             }
             found: dict[str, list[Load]] = {name: [] for name in addresses}
             for _ in range(rounds):
@@ -36,7 +36,7 @@ async def main(rows: int, seconds: float, connections: int, rounds: int) -> None
         rate, latency = median(load.rate for load in loads), median(load.latency_ms for load in loads)
         print(f"{name}: {rate:.1f} requests/s, {latency:.1f} ms median, {loads[0].length:,} bytes of {rows} rows")
     ratio = median(load.rate for load in found["ours"]) / median(load.rate for load in found["plain"])
-    print(f"ratio {ratio:.1f} (at least 4 is wanted), {connections} connections")
+    print(f"ratio {ratio:.1f} (target: at least 4) with {connections} connections")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The API's container: from its start to the first answer of `/health/live`, against a bare server in the base image.
+"""Measures the start of the API's container, up to its first answer, beside a bare server in the base image.
 
-Needs a container engine. Both are timed from outside, in turn, over the container's own address.
+It needs a container engine. Both are timed in turn, from outside, over the container's own address.
 """
 
 import argparse
@@ -17,13 +17,13 @@ BASE = "python:3.13-slim-trixie"
 API = "minutebook-benchmark/api"
 PORT = 8000
 GIVE_UP_SECONDS = 60
-# The peer answers any path with 200 for its folder's listing, and does nothing else.
+# The bare server answers with the listing of its folder.
 PEER = ["python3", "-m", "http.server", str(PORT), "--directory", "/tmp"]
 
 
 @contextlib.contextmanager
 def started(client: docker.DockerClient, image: str, command: list[str] | None) -> Iterator[tuple[object, float]]:
-    """Yield a running container and when it was told to start."""
+    """Run a container while the block runs; yields it and the time at which it was started."""
     nowhere = {"API_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
     container = client.containers.create(image, command, environment=nowhere, read_only=True, tmpfs={"/tmp": ""})
     try:
@@ -35,7 +35,7 @@ def started(client: docker.DockerClient, image: str, command: list[str] | None) 
 
 
 def seconds_to_answer(client: docker.DockerClient, image: str, command: list[str] | None, path: str) -> float:
-    """Return the time from `docker start` to a 200."""
+    """Return the seconds from `docker start` to the first answer with status 200."""
     with started(client, image, command) as (container, began):
         container.reload()  # type: ignore[attr-defined]
         networks = container.attrs["NetworkSettings"]["Networks"]  # type: ignore[attr-defined]
@@ -51,7 +51,7 @@ def seconds_to_answer(client: docker.DockerClient, image: str, command: list[str
 
 
 def main(turns: int) -> None:
-    """Time both, turn by turn."""
+    """Time both in turn, and print the medians and their ratio."""
     try:
         docker.from_env(timeout=5).close()
     except docker.errors.DockerException:
@@ -69,7 +69,7 @@ def main(turns: int) -> None:
     own, bare = statistics.median(ours), statistics.median(theirs)
     print(
         f"API container to its first answer: median {own:.2f} s, worst of {turns} {max(ours):.2f} s; "
-        f"a bare server in the base image {bare:.2f} s: {own / bare:.1f} times; layers over the base {size:.0f} MB"
+        f"a bare server in the base image {bare:.2f} s: ratio {own / bare:.1f}; layers above the base {size:.0f} MB"
     )
 
 

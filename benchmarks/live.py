@@ -1,6 +1,6 @@
-"""How soon a closed minute shows in `/price/latest`, against how soon the exchange's own REST shows it.
+"""Measures how soon a closed minute is in `/price/latest`, beside how soon the exchange's own REST has it.
 
-The simulated exchange runs fast, so that a hundred minutes pass in two; delays are in our seconds all the same.
+The simulated exchange runs fast, so that a hundred of its minutes pass in two; delays are in real seconds.
 """
 
 import argparse
@@ -12,22 +12,22 @@ import aiohttp
 
 from benchmarks.common import (
     SYMBOL,
-    collector_environment,
     database,
     exchange,
+    make_collector_environment,
     process,
-    until_event,
+    read_until_event,
 )
 from shared.instant import parse_instant, to_milliseconds, utc_now
 
 MINUTE_MS = 60_000
 POLL_SECONDS = 0.004
-# With this many samples the largest but one is beyond the 99th percentile.
+# With fewer samples than this the worst is printed instead of the 99th percentile.
 SAMPLES_FOR_P99 = 100
 
 
 class Source:
-    """The exchange's clock as seen from here, and the delay of its own answers."""
+    """The exchange's clock in real time, and what its REST shows."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, speed: float) -> None:
         self._session = session
@@ -36,7 +36,7 @@ class Source:
         self._zero = 0.0
 
     async def calibrate(self) -> None:
-        """Learn at which of our seconds the exchange's time was 0, to within the quickest answer of some."""
+        """Find the real time at which the exchange's clock was 0, from the quickest of 50 answers."""
         best = float("inf")
         for _ in range(50):
             sent_at = perf_counter()
@@ -47,8 +47,8 @@ class Source:
                 best = took
                 self._zero = sent_at + took / 2 - told_ms / 1000.0 / self._speed
 
-    def seconds_at(self, exchange_ms: int) -> float:
-        """Return our time at which the exchange's clock shows `exchange_ms`."""
+    def find_seconds_at(self, exchange_ms: int) -> float:
+        """Return the real time at which the exchange's clock is at `exchange_ms`."""
         return self._zero + exchange_ms / 1000.0 / self._speed
 
     async def shows(self, minute_ms: int) -> bool:
@@ -66,15 +66,15 @@ async def shows_latest(session: aiohttp.ClientSession, api: str, minute_ms: int)
 
 
 async def measure(api: str, url: str, speed: float, minutes: int) -> tuple[list[float], list[float]]:
-    """Return seconds from each close until the API shows the minute, and until the exchange's REST does."""
+    """Return, for each minute, the seconds from its close until the API has it, and until the exchange's REST does."""
     ours: list[float] = []
     theirs: list[float] = []
     async with aiohttp.ClientSession() as session:
         source = Source(session, url, speed)
         await source.calibrate()
-        first = int((perf_counter() - source.seconds_at(0)) * 1000 * speed) // MINUTE_MS + 2
+        first = int((perf_counter() - source.find_seconds_at(0)) * 1000 * speed) // MINUTE_MS + 2
         for number in range(first, first + minutes):
-            closes_at = source.seconds_at((number + 1) * MINUTE_MS)
+            closes_at = source.find_seconds_at((number + 1) * MINUTE_MS)
             await asyncio.sleep(max(0.0, closes_at - perf_counter() - 0.01))
             async with asyncio.timeout(30.0):
                 while not await source.shows(number * MINUTE_MS):
@@ -89,13 +89,13 @@ async def measure(api: str, url: str, speed: float, minutes: int) -> tuple[list[
 async def main(speed: float, minutes: int, *, stream: bool) -> None:
     """Run the exchange, the collector and the API, and print the delays."""
     async with database() as database_, exchange("--symbols", SYMBOL, "--speed", str(speed)) as url:
-        settings = collector_environment(database_, url) | {"COLLECTOR_BACKFILL_SINCE": "2h"}
+        settings = make_collector_environment(database_, url) | {"COLLECTOR_BACKFILL_SINCE": "2h"}
         if not stream:
             settings["COLLECTOR_STREAM_URL"] = ""
         api_settings = {"API_DATABASE_URL": database_.urls["api"], "API_PORT": "0"}
         async with process("collector", "run", **settings) as collector, process("api", **api_settings) as api:
-            await until_event(collector, "leading")
-            address = (await until_event(api, "api_listening"))["url"]
+            await read_until_event(collector, "leading")
+            address = (await read_until_event(api, "api_listening"))["url"]
             drains = [asyncio.create_task(drain(each)) for each in (collector, api)]
             ours, theirs = await measure(address, url, speed, minutes)
             for task in drains:
@@ -104,12 +104,12 @@ async def main(speed: float, minutes: int, *, stream: bool) -> None:
     name = "99th percentile" if len(ours) >= SAMPLES_FOR_P99 else "worst"
     way = "stream and REST" if stream else "REST alone"
     print(f"live minute by {way}, {len(ours)} minutes at speed {speed:g}: visible after {median(ours) * 1000:.0f} ms")
-    print(f"(median), {worst * 1000:.0f} ms ({name}; under 1,000 is wanted); at the exchange itself after")
+    print(f"(median), {worst * 1000:.0f} ms ({name}; target: under 1,000); at the exchange itself after")
     print(f"{median(theirs) * 1000:.0f} ms: ratio of the medians {median(ours) / median(theirs):.1f}")
 
 
 async def drain(source: asyncio.subprocess.Process) -> None:
-    """Read what a process logs, so that it does not block on a full pipe."""
+    """Read the log of a process, so that it does not block on a full pipe."""
     assert source.stdout
     async for _ in source.stdout:
         pass
@@ -119,6 +119,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--speed", type=float, default=60.0)
     parser.add_argument("--minutes", type=int, default=110)
-    parser.add_argument("--no-stream", action="store_true", help="REST alone; then real time is what to measure")
+    parser.add_argument("--no-stream", action="store_true", help="REST alone; then measure at --speed 1")
     options = parser.parse_args()
     asyncio.run(main(options.speed, options.minutes, stream=not options.no_stream))

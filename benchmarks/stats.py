@@ -1,11 +1,11 @@
-"""`/price/stats` over 30 days, against the same over one day."""
+"""Measures `/price/stats` over 30 days beside the same over one day."""
 
 import argparse
 import asyncio
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from benchmarks.common import database, process, until_event
+from benchmarks.common import database, process, read_until_event
 from benchmarks.load.record import fill_record
 from benchmarks.load.requests import Load, ask
 from shared.instant import to_text
@@ -17,11 +17,11 @@ END = START + timedelta(days=50, hours=13, minutes=37)
 
 
 async def main(seconds: float, connections: int, rounds: int) -> None:
-    """Ask for the two in turn, and print how long an answer takes."""
+    """Load both in turn, and print how long an answer takes."""
     async with database() as database_:
         await fill_record(database_.owner_url, START, DAYS)
         async with process("api", API_DATABASE_URL=database_.urls["api"], API_PORT="0") as api:
-            address = (await until_event(api, "api_listening"))["url"]
+            address = (await read_until_event(api, "api_listening"))["url"]
             found: dict[int, list[Load]] = {1: [], 30: []}
             for _ in range(rounds):
                 for days, loads in found.items():
@@ -31,7 +31,7 @@ async def main(seconds: float, connections: int, rounds: int) -> None:
         latency, rate = median(load.latency_ms for load in loads), median(load.rate for load in loads)
         print(f"stats over {days} days: {latency:.2f} ms median, {rate:.0f} requests/s")
     ratio = median(load.latency_ms for load in found[30]) / median(load.latency_ms for load in found[1])
-    print(f"ratio {ratio:.2f} (at most 2 is wanted), {connections} connection(s)")
+    print(f"ratio {ratio:.2f} (target: at most 2), {connections} connection(s)")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""`python -m deploy.bucket`: makes the bucket in MinIO that MLflow keeps models in, and checks that it takes and gives.
+"""`python -m deploy.bucket`: makes MLflow's bucket in MinIO, and checks that objects can be written and read.
 
-A step of the set-up, before MLflow starts; safe to run again. It holds MinIO's keys, as MLflow does and nobody else.
+It runs before MLflow starts, and is safe to run again. Only this step and MLflow have MinIO's keys.
 """
 
 import asyncio
@@ -52,9 +52,9 @@ class BucketSettings(Settings):
 
 
 def ensure_bucket(settings: BucketSettings) -> bool:
-    """Make the bucket unless it is there, and check it; returns whether it was made. Raises BucketError."""
+    """Make the bucket if it is missing, and check it; returns whether it was made. Raises BucketError."""
     parts = urlsplit(settings.url)
-    with _translated(settings):
+    with _raise_bucket_errors(settings):
         client = Minio(
             parts.netloc,
             access_key=settings.root_user,
@@ -64,13 +64,13 @@ def ensure_bucket(settings: BucketSettings) -> bool:
                 timeout=_REQUEST_SECONDS, retries=urllib3.Retry(_REPETITIONS, backoff_factor=0.5)
             ),
         )
-        is_new = not client.bucket_exists(settings.bucket) and _make(client, settings.bucket)
-        _check(client, settings.bucket)
+        is_new = not client.bucket_exists(settings.bucket) and _make_bucket(client, settings.bucket)
+        _check_bucket(client, settings.bucket)
     return is_new
 
 
-def _make(client: Minio, bucket: str) -> bool:
-    """Make the bucket; returns whether it was us and not another set-up at the same moment."""
+def _make_bucket(client: Minio, bucket: str) -> bool:
+    """Make the bucket; returns False when another set-up has made it at the same moment."""
     try:
         client.make_bucket(bucket)
     except S3Error as error:
@@ -80,8 +80,8 @@ def _make(client: Minio, bucket: str) -> bool:
     return True
 
 
-def _check(client: Minio, bucket: str) -> None:
-    """Write an object, read it, remove it."""
+def _check_bucket(client: Minio, bucket: str) -> None:
+    """Write an object, read it and remove it; raises BucketError when other bytes come back."""
     name, content = _PROBE_PREFIX + secrets.token_hex(8), secrets.token_bytes(32)
     client.put_object(bucket, name, io.BytesIO(content), len(content))
     try:
@@ -94,17 +94,17 @@ def _check(client: Minio, bucket: str) -> None:
     finally:
         client.remove_object(bucket, name)
     if read != content:
-        raise BucketError(f"The bucket {bucket} gives back other bytes than were put into it: check MinIO's disks.")
+        raise BucketError(f"The bucket {bucket} returns other bytes than were written to it: check MinIO's disks.")
 
 
 @contextmanager
-def _translated(settings: BucketSettings) -> Iterator[None]:
+def _raise_bucket_errors(settings: BucketSettings) -> Iterator[None]:
     try:
         yield
     except S3Error as error:
         raise BucketError(
-            f"MinIO at {settings.url} refuses ({error.code}): correct MINIO_ROOT_USER, MINIO_ROOT_PASSWORD or "
-            "MINIO_BUCKET."
+            f"MinIO at {settings.url} refuses the request ({error.code}): correct MINIO_ROOT_USER, "
+            "MINIO_ROOT_PASSWORD or MINIO_BUCKET."
         ) from error
     except ValueError as error:
         raise BucketError(f"MINIO_BUCKET cannot be '{settings.bucket}' ({error}).") from error
@@ -119,7 +119,7 @@ async def main(arguments: list[str]) -> int:
     )
     settings = BucketSettings.load()
     is_new = await asyncio.to_thread(ensure_bucket, settings)
-    sys.stdout.write(f"The bucket {settings.bucket} {'was made' if is_new else 'is there'} and works.\n")
+    sys.stdout.write(f"The bucket {settings.bucket} {'was made' if is_new else 'exists'} and works.\n")
     return EXIT_OK
 
 

@@ -1,4 +1,4 @@
-"""Writes `.env.example`: every setting, from the settings classes themselves; `make env-example` calls it."""
+"""Writes `.env.example`, every setting with its default, from the settings classes; `make env-example` calls it."""
 
 import sys
 import textwrap
@@ -30,26 +30,26 @@ SECTIONS: dict[str, type[Settings]] = {
 
 def render() -> str:
     """Return the file's text."""
-    return HEAD + "".join(_section(title, settings) for title, settings in SECTIONS.items())
+    return HEAD + "".join(_render_section(title, settings) for title, settings in SECTIONS.items())
 
 
-def _section(title: str, settings: type[Settings]) -> str:
+def _render_section(title: str, settings: type[Settings]) -> str:
     lines = ["", f"# --- {title}", ""]
     for name, field in settings.model_fields.items():
-        lines += _setting(variable_name(settings, name), field)
+        lines += _render_setting(variable_name(settings, name), field)
     return "\n".join(lines) + "\n"
 
 
-def _setting(variable: str, field: FieldInfo) -> Iterator[str]:
+def _render_setting(variable: str, field: FieldInfo) -> Iterator[str]:
     secret = f" (or {variable}_FILE)" if is_secret(field) else ""
     yield from textwrap.wrap(f"{field.description}{secret}.", 118, initial_indent="# ", subsequent_indent="# ")
     if field.is_required() or (field.default is None and is_secret(field)):
         yield f"# {variable}="
     else:
-        yield f"{variable}={_text(field.default)}"
+        yield f"{variable}={_render_value(field.default)}"
 
 
-def _text(value: object) -> str:
+def _render_value(value: object) -> str:
     if value is None:
         return ""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.mlflow import mlflow_address, mlflow_command, mlflow_environment
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.mlflow import make_mlflow_address, make_mlflow_command, make_mlflow_environment
+from deploy.local.ports import LOOPBACK, find_free_port
 from tests.processes import ROOT, answers
 
 # It imports for some seconds, and longer beside other tests.
@@ -23,10 +23,10 @@ class MlflowServer:
         self, folder: Path, artifacts: str | None = None, environment: Mapping[str, str] | None = None
     ) -> None:
         self.folder = folder
-        self._port = free_port()
+        self._port = find_free_port()
         self._environment = {
             **os.environ,
-            **mlflow_environment(folder, self._port, artifacts),
+            **make_mlflow_environment(folder, self._port, artifacts),
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -34,7 +34,7 @@ class MlflowServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return mlflow_address(self._port)
+        return make_mlflow_address(self._port)
 
     @property
     def process(self) -> int:
@@ -46,7 +46,7 @@ class MlflowServer:
         """Start it, and return when it answers."""
         with (self.folder / "log").open("ab") as output:
             self._process = subprocess.Popen(
-                mlflow_command(self._port),
+                make_mlflow_command(self._port),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -1,1 +1,1 @@
-"""What the API's benchmarks are fed with: a record of invented minutes, and requests."""
+"""Makes the load for the API's benchmarks: a record of generated minutes, and requests."""

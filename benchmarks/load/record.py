@@ -1,4 +1,4 @@
-"""A record of invented minutes, written straight into the tables."""
+"""Fills the tables with generated minutes."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -15,7 +15,7 @@ from simulator.kline import DAY_MS
 
 
 async def fill_record(owner_url: str, start: datetime, days: int) -> None:
-    """Store `days` whole days from `start`, a midnight, with their rollups; the exchange's now is their end."""
+    """Store `days` days from the midnight `start`, with their rollups, and set the exchange's clock to their end."""
     connection = await asyncpg.connect(owner_url)
     try:
         await connection.copy_to_table(

@@ -1,4 +1,4 @@
-"""A bounded load: so many connections that ask as fast as they are answered, for so long."""
+"""Loads a URL with a number of connections for a number of seconds."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import aiohttp
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it: answers a second, the median latency in ms, and the length of an answer in bytes."""
+    """The result of a load: answers a second, median latency in ms, and length of an answer in bytes."""
 
     rate: float
     latency_ms: float
@@ -18,19 +18,19 @@ class Load:
 
 
 async def ask(url: str, seconds: float, connections: int) -> Load:
-    """Ask for `url` over and over; raises aiohttp.ClientResponseError for an answer that is not 200."""
+    """Request `url` again and again on each connection; raises aiohttp.ClientResponseError for an error status."""
     connector = aiohttp.TCPConnector(limit=connections)
     latencies: list[float] = []
     async with aiohttp.ClientSession(connector=connector, raise_for_status=True) as session:
-        for _ in range(3):  # statements are prepared, plans made
+        for _ in range(3):  # so that Postgres has prepared and planned the statements
             length = len(await _get(session, url))
         began_at = perf_counter()
 
         async def one_connection() -> None:
             while perf_counter() - began_at < seconds:
-                asked_at = perf_counter()
+                sent_at = perf_counter()
                 await _get(session, url)
-                latencies.append(perf_counter() - asked_at)
+                latencies.append(perf_counter() - sent_at)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(connections):

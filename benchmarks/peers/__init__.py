@@ -1,1 +1,1 @@
-"""What others would write, to be measured against."""
+"""Plain implementations of the same routes, to compare with."""

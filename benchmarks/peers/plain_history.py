@@ -1,7 +1,7 @@
 """`/price/history` written plainly: SQLAlchemy's ORM, pydantic rows, FastAPI's response model, the same features.
 
 It answers one-minute rows in ascending order with the default features and the gaps of the page. Numbers are floats,
-as is usual; ours are exact. It is served as ours is: uvloop, httptools, no access log, one process.
+where ours are exact. It is served as our API is: uvloop, httptools, no access log, one process.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Tick(Base):
 
 
 class Absence(Base):
-    """A run that the exchange does not have."""
+    """A run of minutes that the exchange does not have."""
 
     __tablename__ = "absences"
 
@@ -98,7 +98,7 @@ class Gap(BaseModel):
 
 
 class History(BaseModel):
-    """A page."""
+    """A page of rows with the gaps in it."""
 
     symbol: str
     start: datetime
@@ -111,7 +111,7 @@ class History(BaseModel):
 
 
 def make_app(database_url: str) -> FastAPI:
-    """Make the application."""
+    """Return the application."""
     engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://", 1), pool_size=8)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
 
@@ -159,7 +159,7 @@ def make_app(database_url: str) -> FastAPI:
 
 
 def make_rows(before: Sequence[Tick], ticks: Sequence[Tick]) -> list[Row]:
-    """Compute the features and put the rows together."""
+    """Compute the features, and return the rows of `ticks`; `before` are the ticks that warm the features up."""
     every = [*before, *ticks]
     bars = Bars(
         open_time=np.array([int(tick.minute.timestamp() * 1000) for tick in every], dtype=np.int64),
@@ -195,7 +195,7 @@ def make_rows(before: Sequence[Tick], ticks: Sequence[Tick]) -> list[Row]:
 
 
 def find_gaps(start: datetime, ticks: Sequence[Tick], absences: Sequence[Absence]) -> list[Gap]:
-    """Return the runs between the minutes of a page."""
+    """Return the runs of minutes that a page lacks."""
     gaps = []
     expected = start
     for tick in ticks:
@@ -208,7 +208,7 @@ def find_gaps(start: datetime, ticks: Sequence[Tick], absences: Sequence[Absence
 
 
 def serve(database_url: str) -> None:
-    """Serve on a free port, and say which."""
+    """Serve on a free port, and print its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(f'{{"event": "peer_listening", "url": "http://127.0.0.1:{listener.getsockname()[1]}"}}', flush=True)
         config = uvicorn.Config(

@@ -1,7 +1,7 @@
-"""`python3 -m deploy.compose.env_file [--demo]`: what Compose reads from `.env`, written before each `make up`.
+"""`python3 -m deploy.compose.env_file [--demo]`: writes the `.env` that Compose reads; `make up` calls it each time.
 
-Secrets are made once and kept, as is everything else that is in the file; only what tells this version and mode is
-written anew. The standard library alone is used, since `make up` needs no packages on the host.
+It makes missing secrets, renews the lines that name this version and mode, and keeps every other line. It uses the
+standard library only, since `make up` needs no packages on the host.
 """
 
 import argparse
@@ -33,25 +33,25 @@ _STORE_PASSWORD_MIN = 8
 _PROJECT = "minutebook"
 _COMPOSE_FILE = "docker-compose.yml"
 _DEMO_FILE = "deploy/compose/demo.yml"
-# The user's own changes, under the name that Compose itself gives them.
+# The user's own changes, in the file that Compose itself looks for by default.
 _OVERRIDE_FILE = "compose.override.yml"
-# Containers read these in place, as users of their own.
+# Containers mount these and read them as other users, so everyone must be able to read them.
 _MOUNTED_FILES = ("first-start.sh", "gateway.conf", "replica.sh")
 
 
-def completed(lines: Iterable[str], facts: Mapping[str, str]) -> list[str]:
-    """Return the file's lines with each fact as it is now, and with the secrets that it lacked."""
-    kept = [line for line in lines if _name(line) not in facts]
-    there = {_name(line) for line in kept if line.partition("=")[2].strip()}
-    # A secret without a value is none, and is made where it stands.
-    kept = [line for line in kept if _name(line) not in SECRETS or _name(line) in there]
-    # They stand in URLs, so they are of letters that mean nothing there.
-    made = [f"{name}={secrets.token_urlsafe(_SECRET_BYTES)}" for name in SECRETS if name not in there]
+def complete_lines(lines: Iterable[str], facts: Mapping[str, str]) -> list[str]:
+    """Return the file's lines with the current facts, and with new secrets for those that are missing."""
+    kept = [line for line in lines if _parse_name(line) not in facts]
+    present = {_parse_name(line) for line in kept if line.partition("=")[2].strip()}
+    # A secret without a value is missing: drop its line, so that a new one is made.
+    kept = [line for line in kept if _parse_name(line) not in SECRETS or _parse_name(line) in present]
+    # They become part of URLs, so they have only characters without a meaning there.
+    made = [f"{name}={secrets.token_urlsafe(_SECRET_BYTES)}" for name in SECRETS if name not in present]
     return [*kept, *made, *(f"{name}={value}" for name, value in facts.items())]
 
 
-def complaint(values: Mapping[str, str]) -> str | None:
-    """Return what is wrong with the settings that Compose itself reads, which it would not name; None for nothing."""
+def find_mistake(values: Mapping[str, str]) -> str | None:
+    """Return what is wrong with a setting that Compose reads, as its own error would not name it; else None."""
     for name in _PORTS:
         port = values.get(name, "")
         if port and not (port.isdecimal() and int(port) <= _PORT_MAX):
@@ -67,42 +67,43 @@ def complaint(values: Mapping[str, str]) -> str | None:
     return None
 
 
-def read(path: Path) -> dict[str, str]:
-    """Return the file's settings, as Compose would read these; of two with one name the last."""
+def read_settings(path: Path) -> dict[str, str]:
+    """Return the file's settings as Compose reads them: of two lines with one name the last counts."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {name: line.partition("=")[2].strip().strip("'\"") for line in lines if (name := _name(line))}
+    return {name: line.partition("=")[2].strip().strip("'\"") for line in lines if (name := _parse_name(line))}
 
 
-def lost(values: Mapping[str, str], volumes: Iterable[str]) -> str | None:
-    """Return what to do where a database is there, but not the passwords that it was made with; None elsewhere."""
+def find_lost_passwords(values: Mapping[str, str], volumes: Iterable[str]) -> str | None:
+    """Return what to do when a database exists but `.env` lacks its passwords; else None."""
     if values.get("POSTGRES_PASSWORD") or not {"postgres", "demo-postgres"} & set(volumes):
         return None
     return (
-        "A database of an earlier `make up` is there, but not its passwords: put that .env back, or `make clean` first"
+        "A database of an earlier `make up` exists, but its passwords are missing: put that .env back, "
+        "or run `make clean` first"
     )
 
 
-def write(path: Path, facts: Mapping[str, str]) -> None:
-    """Complete the file, whole or not at all, for its owner's eyes only."""
+def write_settings(path: Path, facts: Mapping[str, str]) -> None:
+    """Complete the file atomically; only its owner may read it."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write("\n".join(completed(lines, facts)) + "\n")
+        file.write("\n".join(complete_lines(lines, facts)) + "\n")
     new.replace(path)
 
 
-def _name(line: str) -> str:
-    """What the line sets; Compose takes what a shell would read, too."""
+def _parse_name(line: str) -> str:
+    """Return the variable that the line sets, empty for a comment; as Compose does, allow `export` before it."""
     return line.partition("=")[0].strip().removeprefix("export ").strip() if not line.lstrip().startswith("#") else ""
 
 
-def _volumes(project: str) -> list[str]:
-    """The names, in the Compose file, of the project's volumes; none where no engine answers, which is said later."""
+def _list_volumes(project: str) -> list[str]:
+    """Return the volumes that exist, by their names in the Compose file; none when no engine answers."""
     label = "com.docker.compose.volume"
     command = ["docker", "volume", "ls", "--filter", f"label=com.docker.compose.project={project}"]
     try:
-        answer = subprocess.run(  # noqa: S603 - a command of ours
+        answer = subprocess.run(  # noqa: S603 - a fixed command
             [*command, "--format", f'{{{{.Label "{label}"}}}}'], capture_output=True, text=True, check=True, timeout=20
         )
     except (OSError, subprocess.SubprocessError):
@@ -110,11 +111,11 @@ def _volumes(project: str) -> list[str]:
     return answer.stdout.split()
 
 
-def _revision() -> str:
-    """The commit that the images are built from, for their labels, and whether anything was changed since."""
+def _read_revision() -> str:
+    """Return the commit that the images are built from, with `-dirty` when files have changed since."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - a command of ours
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - a fixed command
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -127,23 +128,23 @@ def main() -> int:
     files += [_OVERRIDE_FILE] if (ROOT / _OVERRIDE_FILE).exists() else []
     facts = {
         "MINUTEBOOK_VERSION": read_version(),
-        "MINUTEBOOK_REVISION": _revision(),
+        "MINUTEBOOK_REVISION": _read_revision(),
         "COMPOSE_PATH_SEPARATOR": ":",
         "COMPOSE_FILE": ":".join(files),
     }
     path = ROOT / ".env"
     facts |= {name: value for name in (*_PORTS, "API_REPLICAS") if (value := os.environ.get(name))}
     try:
-        values = read(path) | os.environ
-        wrong = complaint(values)
+        values = read_settings(path) | os.environ
+        wrong = find_mistake(values)
         if wrong:
             sys.stderr.write(f"{wrong}: correct it in .env, or in the command.\n")
             return 2
-        missing = lost(values, _volumes(values.get("COMPOSE_PROJECT_NAME") or _PROJECT))
-        if missing:
-            sys.stderr.write(f"{missing}.\n")
+        lost = find_lost_passwords(values, _list_volumes(values.get("COMPOSE_PROJECT_NAME") or _PROJECT))
+        if lost:
+            sys.stderr.write(f"{lost}.\n")
             return 2
-        write(path, facts)
+        write_settings(path, facts)
         for name in _MOUNTED_FILES:
             file = Path(__file__).with_name(name)
             file.chmod(file.stat().st_mode | stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)

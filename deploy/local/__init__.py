@@ -1,1 +1,1 @@
-"""Everything on one machine without a container engine: an embedded Postgres, and a supervisor for the services."""
+"""Runs all of Minutebook on one machine without a container engine: an embedded Postgres and the services."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.local run | demo`: everything on this machine, behind `make run` and `make demo`."""
+"""`python -m deploy.local run | demo`: runs everything on this machine; `make run` and `make demo` call it."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ async def main(arguments: list[str]) -> int:
     modes.add_parser("demo", help="against a simulated exchange, offline")
     mode = parser.parse_args(arguments).mode
     stop = stop_on_signals()
-    # The terminal was closed.
+    # Closing the terminal stops the run as Ctrl-C does.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set)
     plan = make_plan(mode)
     logging = LoggingSettings.load()

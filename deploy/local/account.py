@@ -1,9 +1,9 @@
-"""The operating-system user that a server runs as, and how a process becomes that user.
+"""Chooses the operating-system user that Postgres runs as, and starts processes as that user.
 
-Postgres refuses to run as root. So where we are root, it is started as another user, while its programs and its data
-stay where they are: in the project's folder, which may lie below one that nobody else can enter, such as /root. No
-mode of a folder above is changed for it. util-linux's `setpriv` hands the new user, if need be, one capability of
-root's over the file system; the weakest that is enough is taken.
+Postgres refuses to run as root. When we are root, it runs as another user, while its programs and its data stay in the
+project's folder, which may lie below a folder that only root can enter, such as /root. We change no mode of a folder
+above. Where the new user cannot reach the folder, util-linux's `setpriv` gives it one of root's capabilities over the
+file system, the weakest that is enough.
 """
 
 import functools
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from deploy.local.errors import LocalError
 
-# From weak to strong: nothing more than the user's own rights; pass through and read everything; or run, too, programs
-# that only their owner may run (a clone made under `umask 077`).
+# From weak to strong: no capability; enter and read every folder; run also programs that only their owner may run, as
+# in a clone that was made under `umask 077`.
 _CAPABILITIES = ("", "dac_read_search", "dac_override")
 _CANDIDATES = ("postgres", "nobody")
 _PROBE_SECONDS = 10
@@ -27,7 +27,7 @@ _PROBE_SECONDS = 10
 
 @dataclass(frozen=True)
 class Account:
-    """A user, and the capability that its processes keep of root's; `is_other` when it is not the user we are."""
+    """A user, and the root capability that its processes keep; `is_other` when it is not the current user."""
 
     name: str
     uid: int
@@ -35,12 +35,12 @@ class Account:
     is_other: bool
     capability: str = ""
 
-    def command(self, arguments: Sequence[str], death_signal: str) -> list[str]:
-        """Return the command that runs `arguments` as this user, and signals it if the process we are dies.
+    def make_command(self, arguments: Sequence[str], death_signal: str) -> list[str]:
+        """Return the command that runs `arguments` as this user, and sends it `death_signal` when our process dies.
 
-        Where there is no `setpriv` (outside Linux) neither happens; `popen_options` changes the user there.
+        Without `setpriv` (outside Linux) the command does neither; `make_popen_options` changes the user there.
         """
-        program = setpriv()
+        program = find_setpriv()
         if program is None:
             return list(arguments)
         command = [program, "--pdeathsig", death_signal]
@@ -53,20 +53,20 @@ class Account:
                 command += ["--securebits", "+no_setuid_fixup", "--inh-caps", kept, "--ambient-caps", kept]
         return [*command, *arguments]
 
-    def popen_options(self) -> dict[str, int | list[int]]:
-        """Return what `subprocess` needs in order to change the user where `setpriv` does not."""
-        if self.is_other and setpriv() is None:
+    def make_popen_options(self) -> dict[str, int | list[int]]:
+        """Return the options with which `subprocess` changes the user where there is no `setpriv`."""
+        if self.is_other and find_setpriv() is None:
             return {"user": self.uid, "group": self.gid, "extra_groups": []}
         return {}
 
     def can_use(self, program: Path, folder: Path) -> bool:
-        """Whether this user can run `program` and enter `folder`: found out by doing it."""
+        """Try as this user to run `program` and to enter `folder`; returns whether both succeed."""
         runs, enters = self._probe(str(program), "--version"), self._probe("test", "-x", str(folder))
-        # A Postgres program that cannot be sure of its own path says so on stderr, and goes on until it needs it.
+        # A Postgres program that cannot find its own path only warns on stderr, and fails later.
         return runs is not None and enters is not None and runs.stderr == b""
 
     def _probe(self, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
-        command = self.command(arguments, "KILL")
+        command = self.make_command(arguments, "KILL")
         try:
             result = subprocess.run(  # noqa: S603 - our own programs
                 command,
@@ -76,7 +76,7 @@ class Account:
                 check=False,
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
-                **self.popen_options(),  # type: ignore[call-overload] # mypy sees no keys in it
+                **self.make_popen_options(),  # type: ignore[call-overload] # mypy sees no keys in it
             )
         except (OSError, subprocess.SubprocessError):
             return None
@@ -84,8 +84,8 @@ class Account:
 
 
 @functools.cache
-def setpriv() -> str | None:
-    """Return the path of util-linux's `setpriv`; None where there is none, or only a smaller one of that name."""
+def find_setpriv() -> str | None:
+    """Return the path of util-linux's `setpriv`; None where it is missing or another program has its name."""
     path = shutil.which("setpriv", path=os.environ.get("PATH", os.defpath) + ":/usr/bin:/bin")
     if path is None or sys.platform != "linux":
         return None
@@ -93,21 +93,21 @@ def setpriv() -> str | None:
     return path if "util-linux" in shown.stdout else None
 
 
-def own_account() -> Account:
-    """The user we are."""
+def find_own_account() -> Account:
+    """Return the user that this process runs as."""
     uid = os.geteuid()
-    return Account(name=_name_of(uid), uid=uid, gid=os.getegid(), is_other=False)
+    return Account(name=_find_name(uid), uid=uid, gid=os.getegid(), is_other=False)
 
 
-def server_account(data: Path) -> Account:
-    """Return the user that Postgres is to run as: the one we are, but for root another one.
+def choose_server_account(data: Path) -> Account:
+    """Return the user to run Postgres as: the current user, or for root another one, the data's owner if there are any.
 
-    Data that a user once made stay that user's. Raises LocalError where we are root and there is no other user.
+    Raises LocalError when we are root and there is no other user.
     """
     if os.geteuid() != 0:
-        return own_account()
+        return find_own_account()
     owner = data.stat().st_uid if data.exists() else 0
-    for entry in (_entry(owner), *(_entry(name) for name in _CANDIDATES)):
+    for entry in (_find_entry(owner), *(_find_entry(name) for name in _CANDIDATES)):
         if entry is not None and entry.pw_uid != 0:
             return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, is_other=True)
     raise LocalError(
@@ -116,25 +116,25 @@ def server_account(data: Path) -> Account:
     )
 
 
-def with_access(account: Account, program: Path, folder: Path) -> Account | None:
+def find_account_with_access(account: Account, program: Path, folder: Path) -> Account | None:
     """Return the account with the weakest capability that lets it run `program` and enter `folder`.
 
-    None when none is enough; `account` itself, unprobed, when it is the user we are.
+    Returns `account` untried when it is the current user, and None when no capability is enough.
     """
     if not account.is_other:
         return account
-    capabilities = _CAPABILITIES if setpriv() else ("",)
+    capabilities = _CAPABILITIES if find_setpriv() else ("",)
     granted = (replace(account, capability=capability) for capability in capabilities)
     return next((candidate for candidate in granted if candidate.can_use(program, folder)), None)
 
 
-def _entry(user: int | str) -> pwd.struct_passwd | None:
+def _find_entry(user: int | str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
     except KeyError:
         return None
 
 
-def _name_of(uid: int) -> str:
-    entry = _entry(uid)
+def _find_name(uid: int) -> str:
+    entry = _find_entry(uid)
     return entry.pw_name if entry else f"number {uid}"

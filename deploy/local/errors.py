@@ -1,8 +1,8 @@
-"""What can keep Minutebook from running on this machine, each with a sentence that says what to change.
+"""The reasons why Minutebook cannot run on this machine; each message says what to change.
 
 MinutebookError
-└── LocalError           this machine, folder or account cannot run it as it stands
-    ├── InUseError       another run holds the folder; stop that one first
+└── LocalError           this machine, folder or account cannot run it
+    ├── InUseError       another run uses the folder; stop that one first
     └── PortTakenError   another program listens on the port; stop it or choose another port
 """
 
@@ -10,11 +10,11 @@ from shared.errors import MinutebookError
 
 
 class LocalError(MinutebookError):
-    """Minutebook cannot run on this machine, in this folder or as this account, as it stands."""
+    """Minutebook cannot run on this machine, in this folder or as this account."""
 
 
 class InUseError(LocalError):
-    """Another run holds the folder."""
+    """Another run uses the folder."""
 
 
 class PortTakenError(LocalError):

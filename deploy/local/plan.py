@@ -1,4 +1,4 @@
-"""What runs in each mode and with which settings: the services in layers, the first to start being the last to end."""
+"""Plans a run: which services run in each mode, in which order and with which settings."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ from api.settings import ApiSettings
 from collector.settings import CollectorSettings
 from collector.sources.binance.settings import BinanceSettings
 from collector.sources.registry import load_source_settings
-from deploy.local.mlflow import mlflow_address, mlflow_service
-from deploy.local.ports import LOOPBACK, free_port, is_free
+from deploy.local.mlflow import make_mlflow_address, make_mlflow_service
+from deploy.local.ports import LOOPBACK, find_free_port, is_port_free
 from deploy.local.service import Service
 from predictor.settings import PredictorSettings
 from shared.settings import LoggingSettings
@@ -23,21 +23,22 @@ Mode = Literal["run", "demo"]
 STATE = Path(".minutebook")
 DEMO_BACKFILL = "14d"
 _DEMO_SEED = "1"
-# Where MLflow is looked for by habit.
+# The port that MLflow uses by default.
 _MLFLOW_PORT = 5000
-# The database's URL does not exist before the database; the settings that are read before it want one.
-_NOT_YET = "postgresql://localhost/minutebook"
-# Whoever goes through the environment's proxy is told that it knows nothing of this machine's ports.
+# The settings need a database URL, and are read before the database exists.
+_PLACEHOLDER_URL = "postgresql://localhost/minutebook"
+# Requests to this machine must not go through the environment's proxy.
 _NO_PROXY = {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
-# What the user's environment says about another installation's database is kept from the services of this one.
-_FOREIGN = ("_DATABASE_URL", "_DATABASE_URL_FILE", "_DATABASE_PASSWORD", "_DATABASE_PASSWORD_FILE")
+# These variables of the user's environment name another installation's database; they are not passed to the services.
+_NOT_PASSED_ON = ("_DATABASE_URL", "_DATABASE_URL_FILE", "_DATABASE_PASSWORD", "_DATABASE_PASSWORD_FILE")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run; `exchange_urls` is what has to be reachable for live minutes, empty when the run brings its own.
+    """A whole run; the services start layer by layer, and stop in the reverse order.
 
-    `mlflow_url` is where its own MLflow is, empty when the user named another.
+    `exchange_urls` are the hosts that live minutes need; empty when the exchange is simulated. `mlflow_url` is the URL
+    of the run's own MLflow; empty when the user named another server.
     """
 
     folder: Path
@@ -49,13 +50,13 @@ class Plan:
 
 
 def make_plan(mode: Mode) -> Plan:
-    """Read the settings and lay out the run; raises SettingsError before anything is started."""
-    simulated = _simulated(free_port()) if mode == "demo" else {}
-    # Read here so that a mistake is said once and at once, and not by each service for itself.
+    """Read the settings and plan the run; raises SettingsError, before anything has started."""
+    simulated = _make_simulated_settings(find_free_port()) if mode == "demo" else {}
+    # Read all settings here, so that a mistake is reported once and at once, and not by each service.
     logging = LoggingSettings.load()
-    api = ApiSettings.load(database_url=_NOT_YET)
+    api = ApiSettings.load(database_url=_PLACEHOLDER_URL)
     collector = CollectorSettings.load(
-        database_url=_NOT_YET,
+        database_url=_PLACEHOLDER_URL,
         **{
             name.removeprefix("COLLECTOR_").lower(): value
             for name, value in simulated.items()
@@ -63,31 +64,33 @@ def make_plan(mode: Mode) -> Plan:
         },
     )
     binance = load_source_settings(collector.symbols).get(BINANCE)
-    predictor = PredictorSettings.load(database_url=_NOT_YET)
-    api_port = api.port or free_port()
-    environment = _environment(logging)
+    predictor = PredictorSettings.load(database_url=_PLACEHOLDER_URL)
+    api_port = api.port or find_free_port()
+    environment = _make_environment(logging)
     folder = STATE / ("live" if mode == "run" else "demo")
-    # Simulated models stay on this machine, whatever registry the user has for others.
-    brings_mlflow = mode == "demo" or not predictor.mlflow_tracking_uri
-    mlflow_port = (_MLFLOW_PORT if is_free(LOOPBACK, _MLFLOW_PORT) else free_port()) if brings_mlflow else 0
-    mlflow_url = mlflow_address(mlflow_port) if brings_mlflow else ""
-    predictions = environment | _predictions(folder, mlflow_url)
-    serving = _python("api", "api", environment=environment | {"API_PORT": str(api_port)}, role="api")
-    collecting = _python("collector", "collector", "run", environment=environment | simulated, role="collector")
-    predicting = _python("predictor", "predictor", "run", environment=predictions, role="predictor")
+    # Models of simulated prices stay on this machine, also when the user has named a registry.
+    runs_mlflow = mode == "demo" or not predictor.mlflow_tracking_uri
+    mlflow_port = (_MLFLOW_PORT if is_port_free(LOOPBACK, _MLFLOW_PORT) else find_free_port()) if runs_mlflow else 0
+    mlflow_url = make_mlflow_address(mlflow_port) if runs_mlflow else ""
+    predictions = environment | _make_predictor_settings(folder, mlflow_url)
+    serving = _make_python_service("api", "api", environment=environment | {"API_PORT": str(api_port)}, role="api")
+    collecting = _make_python_service(
+        "collector", "collector", "run", environment=environment | simulated, role="collector"
+    )
+    predicting = _make_python_service("predictor", "predictor", "run", environment=predictions, role="predictor")
     first = [serving]
-    if brings_mlflow:
-        # Nothing waits for it: the predictor asks until it answers.
-        first.append(replace(mlflow_service(folder, mlflow_port, environment), answers_at=""))
+    if runs_mlflow:
+        # No other service waits for MLflow: the predictor repeats its requests until it answers.
+        first.append(replace(make_mlflow_service(folder, mlflow_port, environment), answers_at=""))
     if mode == "demo":
         symbols = tuple(symbol for symbol in collector.symbols if source_of(symbol) == BINANCE)
-        first.append(_simulator(simulated["COLLECTOR_REST_URLS"], symbols, environment))
+        first.append(_make_simulator_service(simulated["COLLECTOR_REST_URLS"], symbols, environment))
     exchange_urls = binance.rest_urls if mode == "run" and isinstance(binance, BinanceSettings) else ()
     return Plan(folder, (tuple(first), (collecting, predicting)), api.host, api_port, exchange_urls, mlflow_url)
 
 
-def _simulated(port: int) -> dict[str, str]:
-    """Return the collector's settings against the simulator; simulated and real minutes never share a state."""
+def _make_simulated_settings(port: int) -> dict[str, str]:
+    """Return the collector's settings for the simulator; their source keeps simulated and real minutes apart."""
     return {
         "COLLECTOR_SOURCE": "simulated",
         "COLLECTOR_REST_URLS": f"http://{LOOPBACK}:{port}",
@@ -98,28 +101,30 @@ def _simulated(port: int) -> dict[str, str]:
     }
 
 
-def _predictions(folder: Path, mlflow_url: str) -> dict[str, str]:
-    """Return the predictor's settings in a run: a registry of the run's own, if it has one, and a cache of its own."""
+def _make_predictor_settings(folder: Path, mlflow_url: str) -> dict[str, str]:
+    """Return the predictor's settings: the run's own cache, and its own registry if it has one."""
     registry = {"PREDICTOR_MLFLOW_TRACKING_URI": mlflow_url, **_NO_PROXY} if mlflow_url else {}
     return {"PREDICTOR_CACHE": str(folder / "models"), **registry}
 
 
-def _simulator(url: str, symbols: tuple[str, ...], environment: Mapping[str, str]) -> Service:
+def _make_simulator_service(url: str, symbols: tuple[str, ...], environment: Mapping[str, str]) -> Service:
     port = url.rpartition(":")[2]
     arguments = ["--host", LOOPBACK, "--port", port, "--seed", _DEMO_SEED, "--symbols", ",".join(symbols)]
-    return _python("simulator", "simulator", *arguments, environment=environment, answers_at=f"{url}/api/v3/ping")
+    return _make_python_service(
+        "simulator", "simulator", *arguments, environment=environment, answers_at=f"{url}/api/v3/ping"
+    )
 
 
-def _python(
+def _make_python_service(
     name: str, module: str, *arguments: str, environment: Mapping[str, str], role: str = "", answers_at: str = ""
 ) -> Service:
     command = (sys.executable, "-m", module, *arguments)
     return Service(name=name, command=command, environment=environment, role=role, answers_at=answers_at)
 
 
-def _environment(logging: LoggingSettings) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.endswith(_FOREIGN)}
-    # Lines come through a pipe; they are still for people unless something else is asked for.
+def _make_environment(logging: LoggingSettings) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith(_NOT_PASSED_ON)}
+    # The services write to a pipe, but people read their lines, unless LOG_FORMAT says otherwise.
     return inherited | {
         "PYTHONUNBUFFERED": "1",
         "LOG_FORMAT": logging.format or "console",

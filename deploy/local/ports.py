@@ -1,4 +1,4 @@
-"""Ports on this machine: free ones to choose, and taken ones to name."""
+"""Finds free ports on this machine and reports taken ones."""
 
 import errno
 import random
@@ -7,29 +7,31 @@ import socket
 from deploy.local.errors import LocalError, PortTakenError
 
 LOOPBACK = "127.0.0.1"
-# Systems give their clients ports above this range. From inside theirs, a client that keeps trying while its server is
-# down may be given the very port that it calls, reach itself, and so keep the server from its port.
+# The system gives clients ports above this range. A server's port must not come from there: a client that keeps trying
+# while the server is down may be given that very port, connect to itself, and so keep the server from starting.
 _FIRST, _LAST = 15_000, 29_999
 _ATTEMPTS = 50
 
 
-def free_port() -> int:
-    """Return a port of loopback that nothing listens on now; another program may still be quicker to take it."""
+def find_free_port() -> int:
+    """Return a loopback port that nothing listens on now; another program may still take it first."""
     for _ in range(_ATTEMPTS):
         port = random.randint(_FIRST, _LAST)  # noqa: S311 - not a secret
-        if is_free(LOOPBACK, port):
+        if is_port_free(LOOPBACK, port):
             return port
-    raise PortTakenError(f"No port between {_FIRST} and {_LAST} on {LOOPBACK} seems to be free.")
+    raise PortTakenError(
+        f"No port between {_FIRST} and {_LAST} on {LOOPBACK} seems to be free: stop a program that listens there."
+    )
 
 
-def is_free(host: str, port: int) -> bool:
+def is_port_free(host: str, port: int) -> bool:
     """Whether nothing listens on the port now."""
-    return _bind_error(host, port) is None
+    return _find_bind_error(host, port) is None
 
 
-def check_free(host: str, port: int, setting: str) -> None:
-    """Raise PortTakenError, which names the `setting` that changes the port, or LocalError if nobody can have it."""
-    error = _bind_error(host, port)
+def check_port_is_free(host: str, port: int, setting: str) -> None:
+    """Raise PortTakenError when the port is taken and LocalError when it cannot be bound; both name `setting`."""
+    error = _find_bind_error(host, port)
     if error is None:
         return
     if error.errno == errno.EADDRINUSE:
@@ -40,11 +42,11 @@ def check_free(host: str, port: int, setting: str) -> None:
     raise LocalError(f"Port {port} on {host} cannot be listened on ({error.strerror}): change {setting}.") from error
 
 
-def _bind_error(host: str, port: int) -> OSError | None:
+def _find_bind_error(host: str, port: int) -> OSError | None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As servers do, so that connections of an earlier run that are still ending are no obstacle.
+            # Servers set this too, so that closing connections of an earlier run do not block the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)

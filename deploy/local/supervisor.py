@@ -1,4 +1,4 @@
-"""Runs a plan: the database, then the services in their layers, until it is told to stop; then all of it backwards."""
+"""Runs a plan: starts the database and then the services, layer by layer, and stops them in the reverse order."""
 
 import asyncio
 import secrets
@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-from deploy.local.announcer import Announcer
 from deploy.local.console import Console
-from deploy.local.hold import hold
+from deploy.local.folder_lock import lock_folder
+from deploy.local.http_client import HttpClient, open_http_client
 from deploy.local.plan import Plan
-from deploy.local.ports import check_free
+from deploy.local.ports import check_port_is_free
 from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.service import Pauses, Service, ending, keeping
-from deploy.local.web import Web, web
+from deploy.local.service import RestartPauses, Service, describe_exit, keep_services_running
+from deploy.local.status_reporter import StatusReporter
 from shared.database.migrate import ROLES, migrate
 from shared.errors import MinutebookError
 
@@ -21,18 +21,18 @@ _ANSWER_SECONDS = 20.0
 
 
 async def supervise(plan: Plan, console: Console, stop: asyncio.Event) -> None:
-    """Run the plan until `stop` is set, and end everything in order, each within its bound.
+    """Run the plan until `stop` is set, then stop everything in order, each within its bound.
 
-    Raises MinutebookError when it cannot start. Once it runs, what ends by itself is started again.
+    What ends by itself is started again. Raises MinutebookError when the run cannot start.
     """
     work = asyncio.create_task(_run(plan, console), name="run")
-    told = asyncio.create_task(stop.wait(), name="stop")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait((work, told), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             console.say("Stopping.")
     finally:
-        told.cancel()
+        stopping.cancel()
         work.cancel()
         await asyncio.wait((work,))
     if not work.cancelled():
@@ -43,60 +43,59 @@ async def supervise(plan: Plan, console: Console, stop: asyncio.Event) -> None:
 async def _run(plan: Plan, console: Console) -> None:
     postgres = EmbeddedPostgres(plan.folder / "postgres")
     async with AsyncExitStack() as stack:
-        # In this order: of two runs in one folder, the second is told so, and not that the port is taken.
-        stack.callback(hold(plan.folder).close)
-        check_free(plan.api_host, plan.api_port, "API_PORT")
+        # Lock the folder first: a second run in one folder must report that, and not that the port is taken.
+        stack.callback(lock_folder(plan.folder).close)
+        check_port_is_free(plan.api_host, plan.api_port, "API_PORT")
         await postgres.start()
         stack.push_async_callback(postgres.stop)
         passwords = {role: secrets.token_urlsafe(24) for role in ROLES}
         await migrate(postgres.url(), passwords)
-        await stack.enter_async_context(_keeping_up(postgres, console))
-        client = await stack.enter_async_context(web(proxied=False))
+        await stack.enter_async_context(_keep_postgres_running(postgres, console))
+        client = await stack.enter_async_context(open_http_client(use_proxies=False))
         for layer in plan.layers:
-            services = [_with_database(service, postgres, passwords) for service in layer]
-            await stack.enter_async_context(keeping(services, console))
-            await _until_started(services, client, console)
-        await Announcer(plan, client, console).run()
+            services = [_add_database_url(service, postgres, passwords) for service in layer]
+            await stack.enter_async_context(keep_services_running(services, console))
+            await _wait_until_started(services, client, console)
+        await StatusReporter(plan, client, console).run()
 
 
-def _with_database(service: Service, postgres: EmbeddedPostgres, passwords: dict[str, str]) -> Service:
+def _add_database_url(service: Service, postgres: EmbeddedPostgres, passwords: dict[str, str]) -> Service:
     if not service.role:
         return service
     url = postgres.url(service.role, passwords[service.role])
     return replace(service, environment={**service.environment, f"{service.role.upper()}_DATABASE_URL": url})
 
 
-async def _until_started(services: list[Service], client: Web, console: Console) -> None:
+async def _wait_until_started(services: list[Service], client: HttpClient, console: Console) -> None:
     for service in services:
         if not service.answers_at:
             continue
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await client.until_it_answers(service.answers_at)
+                await client.wait_for_answer(service.answers_at)
         except TimeoutError:
-            console.say(f"{service.name} does not answer yet; what needs it starts all the same.")
+            console.say(f"{service.name} does not answer yet; the next services start without it.")
 
 
 @asynccontextmanager
-async def _keeping_up(postgres: EmbeddedPostgres, console: Console) -> AsyncIterator[None]:
-    """Start the database again whenever it ends while the block runs."""
+async def _keep_postgres_running(postgres: EmbeddedPostgres, console: Console) -> AsyncIterator[None]:
+    """Restart the database whenever it ends while the block runs."""
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(_keep_up(postgres, console), name="postgres")
+        task = group.create_task(_restart_postgres(postgres, console), name="postgres")
         try:
             yield
         finally:
             task.cancel()
 
 
-async def _keep_up(postgres: EmbeddedPostgres, console: Console) -> None:
-    pauses = Pauses()
+async def _restart_postgres(postgres: EmbeddedPostgres, console: Console) -> None:
+    pauses = RestartPauses()
     now = asyncio.get_running_loop().time
     while True:
         started = now()
-        outcome = ending(await postgres.wait())
-        trouble = f"postgres ended ({outcome})"
+        trouble = f"postgres ended ({describe_exit(await postgres.wait())})"
         while True:
-            pause = pauses.after(now() - started)
+            pause = pauses.next_after(now() - started)
             console.say(f"{trouble}; starting it again in {pause:.0f} s.")
             await asyncio.sleep(pause)
             try:

@@ -1,4 +1,4 @@
-"""How an embedded Postgres is set: for one machine that does other things too, and for tests."""
+"""The settings of an embedded Postgres: for a machine that does other things too, and for tests."""
 
 from deploy.local.ports import LOOPBACK
 
@@ -16,12 +16,12 @@ EMBEDDED = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    # The server's log is for the server's own troubles; a client is told of its statement's itself.
+    # The server's log holds the server's own errors; each client receives the errors of its statements.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
 }
-# For tests, whose data need not outlive the machine. A commit then outlives a crash of the server only with
-# `synchronous_commit` set back to `on`.
+# For tests, whose data need not survive a crash of the machine. A test of a server's crash sets `synchronous_commit`
+# to `on`, so that commits survive it.
 NOT_DURABLE = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -29,6 +29,6 @@ NOT_DURABLE = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "shared_buffers": "32MB",
-    # Its workers would be in the way of copying a template.
+    # A worker in the template database would block copying it.
     "autovacuum": "off",
 }

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.ports import free_port
+from deploy.local.ports import find_free_port
 from tests.processes import is_alive, python, until
 
 PATIENCE_SECONDS = 60.0
@@ -90,7 +90,7 @@ def descendants(process: int) -> set[int]:
 @pytest.mark.timeout(300)
 async def test_demo_shows_two_weeks_offline_and_keeps_them_for_the_next_run(tmp_path: Path) -> None:
     """From an empty folder to answers, to Ctrl-C with nothing left running, to the same record again."""
-    port = free_port()
+    port = find_free_port()
     async with command("demo", tmp_path, port) as run:
         await run.says("The newest tick: BTCUSDT ")
         assert f"The API is at {run.url}, its documentation at {run.url}/docs" in run.shown
@@ -119,9 +119,9 @@ async def test_demo_shows_two_weeks_offline_and_keeps_them_for_the_next_run(tmp_
 
 async def test_run_without_an_exchange_says_so_and_serves(tmp_path: Path) -> None:
     """The sentence names what to change and what needs no exchange; the API answers all the same."""
-    nobody = f"http://127.0.0.1:{free_port()}"
+    nobody = f"http://127.0.0.1:{find_free_port()}"
     settings = {"COLLECTOR_REST_URLS": nobody, "COLLECTOR_STREAM_URL": "", "COLLECTOR_ARCHIVE_URL": ""}
-    async with command("run", tmp_path, free_port(), **settings) as run:
+    async with command("run", tmp_path, find_free_port(), **settings) as run:
         await run.says("`make demo` needs no exchange.")
         assert f"The exchange cannot be reached ({nobody}: " in run.shown
         await run.says("It has no tick yet, as the exchange cannot be reached.")

@@ -15,10 +15,10 @@ import pytest
 
 from deploy.local import account as accounts
 from deploy.local import cluster as clusters
-from deploy.local.account import own_account, server_account, setpriv
+from deploy.local.account import choose_server_account, find_own_account, find_setpriv
 from deploy.local.errors import LocalError
 from deploy.local.postgres import running
-from deploy.local.programs import copy_programs, installed_programs
+from deploy.local.programs import copy_programs, find_programs
 from deploy.local.tuning import NOT_DURABLE
 from tests.processes import ROOT, is_alive, python, until
 
@@ -69,7 +69,7 @@ def _modes(folder: Path) -> dict[Path, int]:
 
 
 def _as_nobody() -> list[str]:
-    program = setpriv()
+    program = find_setpriv()
     if program is None:
         pytest.skip("needs util-linux's setpriv")
     # Root's Python may lie where nobody else can read; being able to read it changes nothing about who runs it.
@@ -88,7 +88,7 @@ async def test_root_runs_it_as_another_user_below_a_folder_that_this_user_cannot
     """Programs and data stay where they are, as in a clone below /root, and no mode above them changes."""
     assert _modes(tmp_path)[tmp_path] == 0o700
     site = tmp_path / "site-packages"
-    copy_programs(installed_programs(), site)
+    copy_programs(find_programs(), site)
     if umask == 0o077:
         for path in (site, *site.rglob("*")):
             path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700, follow_symlinks=True)
@@ -110,13 +110,13 @@ async def test_root_runs_it_as_another_user_below_a_folder_that_this_user_cannot
 @as_root
 async def test_root_hands_on_no_more_than_is_needed(open_folder: Path, tmp_path: Path) -> None:
     """Where the user can enter by itself it keeps no capability; else the one to pass through."""
-    programs = copy_programs(installed_programs(), open_folder / "programs")
-    account = server_account(tmp_path / "data")
-    able = accounts.with_access(account, programs / "postgres", open_folder)
+    programs = copy_programs(find_programs(), open_folder / "programs")
+    account = choose_server_account(tmp_path / "data")
+    able = accounts.find_account_with_access(account, programs / "postgres", open_folder)
     assert able is not None
     assert able.capability == ""
     assert _modes(tmp_path)[tmp_path] == 0o700
-    able = accounts.with_access(account, programs / "postgres", tmp_path)
+    able = accounts.find_account_with_access(account, programs / "postgres", tmp_path)
     assert able is not None
     assert able.capability == "dac_read_search"
 
@@ -128,7 +128,7 @@ async def test_without_capabilities_everything_goes_where_the_user_can_enter(
     """The data's place is a link in the state's folder, which later runs follow, with capabilities or without."""
     monkeypatch.setattr(clusters, "_OPEN_FOLDER", open_folder)
     with monkeypatch.context() as without:
-        without.setattr(accounts, "setpriv", lambda: None)
+        without.setattr(accounts, "find_setpriv", lambda: None)
         for _ in range(2):
             async with running(tmp_path, settings=NOT_DURABLE) as server:
                 assert await answer(server.url()) == 1
@@ -143,7 +143,7 @@ async def test_folder_of_another_user_in_that_place_is_refused(
 ) -> None:
     """Whoever may write beside our folder must not be able to slip in theirs."""
     monkeypatch.setattr(clusters, "_OPEN_FOLDER", open_folder)
-    monkeypatch.setattr(accounts, "setpriv", lambda: None)
+    monkeypatch.setattr(accounts, "find_setpriv", lambda: None)
     async with running(tmp_path, settings=NOT_DURABLE):
         pass
     home = (tmp_path / "data").resolve().parent
@@ -152,7 +152,7 @@ async def test_folder_of_another_user_in_that_place_is_refused(
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     (tmp_path / "owner_password").unlink()
-    with pytest.raises(LocalError, match=f"{home} is another user's"):
+    with pytest.raises(LocalError, match=f"{home} belongs to another user"):
         async with running(tmp_path, settings=NOT_DURABLE):
             pass
 
@@ -196,7 +196,7 @@ async def test_data_that_root_copied_are_given_to_the_server_again(tmp_path: Pat
 
 def test_own_account_changes_nothing() -> None:
     """A command of our own is only tied to our life."""
-    command = own_account().command(["true"], "TERM")
+    command = find_own_account().make_command(["true"], "TERM")
     assert command[-1] == "true"
     assert "--reuid" not in command
-    assert own_account().popen_options() == {}
+    assert find_own_account().make_popen_options() == {}

@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.local import leftover
-from deploy.local.cluster import prepare_cluster, server_environment
+from deploy.local import orphaned_server
+from deploy.local.cluster import make_server_environment, prepare_cluster
 from deploy.local.errors import InUseError, LocalError, PortTakenError
 from deploy.local.postgres import EmbeddedPostgres, running
 from deploy.local.tuning import NOT_DURABLE
@@ -101,25 +101,25 @@ async def test_server_ends_with_the_process_that_started_it(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("is_frozen", [False, True])
-async def test_server_left_over_is_ended_by_the_next_start(
+async def test_orphaned_server_is_stopped_by_the_next_start(
     tmp_path: Path, is_frozen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that nobody answers for any more is stopped, killed if need be, and its data are served on."""
+    """A server whose starter has died is stopped, or else killed, and its data are served again."""
     async with running(tmp_path, settings=NOT_DURABLE):
         pass
     cluster = prepare_cluster(tmp_path)
     command = [str(cluster.programs / "postgres"), "-D", str(cluster.data), "-c", "unix_socket_directories="]
     # As left over where no parent's death is signalled: without the signal and without the folder's lock.
     left = await asyncio.create_subprocess_exec(
-        *cluster.account.command([*command, "-c", f"port={_free_port()}"], "CONT"),
+        *cluster.account.make_command([*command, "-c", f"port={_free_port()}"], "CONT"),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
-        env=server_environment(),
+        env=make_server_environment(),
     )
     note = cluster.data / "postmaster.pid"
     await until(lambda: note.exists() and "ready" in note.read_text(encoding="utf-8"))
     if is_frozen:
-        monkeypatch.setattr(leftover, "PATIENCE_SECONDS", 0.3)
+        monkeypatch.setattr(orphaned_server, "PATIENCE_SECONDS", 0.3)
         left.send_signal(signal.SIGSTOP)
     server = EmbeddedPostgres(tmp_path, settings=NOT_DURABLE)
     await server.start()
@@ -183,7 +183,7 @@ def _with_another_password(folder: Path) -> None:
         (_another_version, "written by PostgreSQL 17, and this is PostgreSQL 18: .*move the folder away"),
         (_not_data, "holds no complete Postgres data: move it away"),
         (_damaged, "does not start on .*incompatible.*server.log.*move .* away"),
-        (_without_password, "owner_password is gone.*put it back"),
+        (_without_password, "owner_password is missing.*put it back"),
         (_with_another_password, "owner_password is not the password of the database"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 from deploy.local.console import Console
 from deploy.local.errors import InUseError, PortTakenError
 from deploy.local.plan import Plan
-from deploy.local.ports import free_port
+from deploy.local.ports import find_free_port
 from deploy.local.supervisor import supervise
 from tests.integration.local_run import stand_in, stand_in_plan
 from tests.processes import is_alive, python, until
@@ -77,7 +77,7 @@ def have_started(folder: Path, *names: str) -> bool:
 
 async def test_says_where_to_look_with_the_newest_tick(tmp_path: Path) -> None:
     """One line, and only when the API answers and has something to show."""
-    port = free_port()
+    port = find_free_port()
     (tmp_path / "tick").touch()
     async with supervised(stand_in_plan(tmp_path, port)) as run:
         await until(lambda: run.says("newest tick"))
@@ -90,8 +90,8 @@ async def test_says_where_to_look_with_the_newest_tick(tmp_path: Path) -> None:
 
 async def test_says_where_to_look_without_a_tick_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the first tick is late, its coming is said by itself."""
-    monkeypatch.setattr("deploy.local.announcer._FIRST_TICK_SECONDS", 0.2)
-    port = free_port()
+    monkeypatch.setattr("deploy.local.status_reporter._FIRST_TICK_SECONDS", 0.2)
+    port = find_free_port()
     async with supervised(stand_in_plan(tmp_path, port)) as run:
         await until(lambda: run.says(f"{WHERE.format(port=port)}. It has no tick yet."))
         (tmp_path / "tick").touch()
@@ -100,7 +100,7 @@ async def test_says_where_to_look_without_a_tick_too(tmp_path: Path, monkeypatch
 
 async def test_each_service_gets_the_database_as_its_own_role(tmp_path: Path) -> None:
     """Schema and roles are there, and nobody is given more than its own."""
-    async with supervised(stand_in_plan(tmp_path, free_port())):
+    async with supervised(stand_in_plan(tmp_path, find_free_port())):
         await until(lambda: have_started(tmp_path))
         for name in ("collector", "api"):
             connection = await asyncpg.connect(url_of(tmp_path, name))
@@ -114,7 +114,7 @@ async def test_what_was_stored_is_there_in_the_next_run(tmp_path: Path) -> None:
     """The state is kept; passwords are new each time."""
     for count in (0, 1):
         (tmp_path / "collector.url").unlink(missing_ok=True)
-        async with supervised(stand_in_plan(tmp_path, free_port())) as run:
+        async with supervised(stand_in_plan(tmp_path, find_free_port())) as run:
             await until(lambda: have_started(tmp_path, "collector"))
             connection = await asyncpg.connect(url_of(tmp_path, "collector"))
             assert await connection.fetchval("SELECT count(*) FROM collected_symbols") == count
@@ -128,7 +128,7 @@ async def test_what_was_stored_is_there_in_the_next_run(tmp_path: Path) -> None:
 
 async def test_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     """It says which process has the folder, and leaves the first run as it is."""
-    port = free_port()
+    port = find_free_port()
     async with supervised(stand_in_plan(tmp_path, port)):
         await until(lambda: have_started(tmp_path))
         second = Run(stand_in_plan(tmp_path, port))
@@ -152,7 +152,7 @@ async def test_taken_port_is_named_with_the_setting_that_changes_it(tmp_path: Pa
 
 async def test_killed_service_is_started_again(tmp_path: Path) -> None:
     """It is said how it ended, and when it comes back; the others go on."""
-    async with supervised(stand_in_plan(tmp_path, free_port())) as run:
+    async with supervised(stand_in_plan(tmp_path, find_free_port())) as run:
         await until(lambda: have_started(tmp_path))
         first, api = pid(tmp_path, "collector"), pid(tmp_path, "api")
         os.kill(first, signal.SIGKILL)
@@ -163,7 +163,7 @@ async def test_killed_service_is_started_again(tmp_path: Path) -> None:
 
 async def test_killed_database_is_started_again_on_the_same_url(tmp_path: Path) -> None:
     """The services keep their URLs, and are not restarted for it."""
-    async with supervised(stand_in_plan(tmp_path, free_port())) as run:
+    async with supervised(stand_in_plan(tmp_path, find_free_port())) as run:
         await until(lambda: have_started(tmp_path, "collector"))
         collector, url = pid(tmp_path, "collector"), url_of(tmp_path, "collector")
         os.kill(server_pid(tmp_path), signal.SIGKILL)
@@ -177,7 +177,7 @@ async def test_killed_database_is_started_again_on_the_same_url(tmp_path: Path) 
 
 async def test_stop_ends_the_services_before_what_they_live_from(tmp_path: Path) -> None:
     """Services, then the exchange, then the database; and each hears SIGTERM once."""
-    async with supervised(stand_in_plan(tmp_path, free_port())):
+    async with supervised(stand_in_plan(tmp_path, find_free_port())):
         await until(lambda: have_started(tmp_path))
         processes = [pid(tmp_path, name) for name in ("exchange", "api", "collector")] + [server_pid(tmp_path)]
     heard = (tmp_path / "heard").read_text(encoding="ascii").splitlines()
@@ -190,18 +190,18 @@ async def test_service_that_does_not_stop_is_killed_with_its_children(tmp_path: 
     """The bound holds for the stubborn, and nothing they started stays."""
     stubborn = stand_in("stubborn", "stay", tmp_path)
     parent = stand_in("parent", "fork", tmp_path)
-    plan = Plan(tmp_path / "state", ((stubborn, parent),), "127.0.0.1", free_port())
+    plan = Plan(tmp_path / "state", ((stubborn, parent),), "127.0.0.1", find_free_port())
     async with supervised(plan) as run:
         await until(lambda: run.says("stubborn works") and run.says("parent works"))
         processes = [pid(tmp_path, name) for name in ("stubborn", "parent", "parent-child")]
         assert all(map(is_alive, processes))
-    assert run.says("stubborn has not ended 1 s after it was asked to; it is killed.")
+    assert run.says("stubborn has not ended 1 s after SIGTERM; killing it.")
     await until(lambda: not any(map(is_alive, processes)))
 
 
 async def test_what_relies_on_a_service_waits_until_that_answers(tmp_path: Path) -> None:
     """The next layer starts when the one before it answers."""
-    port, api_port = free_port(), free_port()
+    port, api_port = find_free_port(), find_free_port()
     slow = stand_in("exchange", "serve", tmp_path, port, answers_at=f"http://127.0.0.1:{port}/api/v3/ping")
     after = stand_in("collector", "wait", tmp_path)
     async with supervised(Plan(tmp_path / "state", ((slow,), (after,)), "127.0.0.1", api_port)) as run:
@@ -212,9 +212,9 @@ async def test_what_relies_on_a_service_waits_until_that_answers(tmp_path: Path)
 
 async def test_says_that_the_exchange_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clear sentence with what to do, the services run all the same, and its return is said; a 429 is its own."""
-    monkeypatch.setattr("deploy.local.announcer._RETRY_SECONDS", 0.1)
-    port = free_port()
-    async with supervised(stand_in_plan(tmp_path, free_port(), (f"http://127.0.0.1:{port}",))) as run:
+    monkeypatch.setattr("deploy.local.status_reporter._RETRY_SECONDS", 0.1)
+    port = find_free_port()
+    async with supervised(stand_in_plan(tmp_path, find_free_port(), (f"http://127.0.0.1:{port}",))) as run:
         await until(lambda: run.says("`make demo` needs no exchange."))
         assert run.says(f"The exchange cannot be reached (http://127.0.0.1:{port}: ")
         await until(lambda: have_started(tmp_path))
@@ -227,7 +227,7 @@ async def test_restricted_location_counts_as_unreachable(tmp_path: Path) -> None
     """What answers 451 is not the market."""
     server = await asyncio.start_server(_answer(b"HTTP/1.1 451 Elsewhere"), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with supervised(stand_in_plan(tmp_path, free_port(), (url,))) as run:
+    async with supervised(stand_in_plan(tmp_path, find_free_port(), (url,))) as run:
         await until(lambda: run.says(f"The exchange cannot be reached ({url}: it answers 451)"))
     server.close()
 
@@ -245,7 +245,7 @@ def _answer(status_line: bytes) -> Callable[[asyncio.StreamReader, asyncio.Strea
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_signal_to_the_whole_group_reaches_the_supervisor_alone(tmp_path: Path, number: int) -> None:
     """Ctrl-C on a terminal signals the group: services hear SIGTERM from the supervisor, and it exits 0."""
-    async with python("-m", "tests.integration.local_run", str(tmp_path), str(free_port())) as process:
+    async with python("-m", "tests.integration.local_run", str(tmp_path), str(find_free_port())) as process:
         await until(lambda: have_started(tmp_path))
         processes = [pid(tmp_path, name) for name in ("exchange", "api", "collector")] + [server_pid(tmp_path)]
         os.killpg(process.pid, number)
@@ -260,19 +260,19 @@ async def test_signal_to_the_whole_group_reaches_the_supervisor_alone(tmp_path: 
 
 async def test_nothing_outlives_a_killed_supervisor_and_the_next_run_works(tmp_path: Path) -> None:
     """kill -9 of the supervisor ends the services and the database; the folder is free again."""
-    async with python("-m", "tests.integration.local_run", str(tmp_path), str(free_port())) as process:
+    async with python("-m", "tests.integration.local_run", str(tmp_path), str(find_free_port())) as process:
         await until(lambda: have_started(tmp_path))
         processes = [pid(tmp_path, name) for name in ("exchange", "api", "collector")] + [server_pid(tmp_path)]
         process.kill()
         await until(lambda: not any(map(is_alive, processes)))
     (tmp_path / "tick").touch()
-    async with supervised(stand_in_plan(tmp_path, free_port())) as run:
+    async with supervised(stand_in_plan(tmp_path, find_free_port())) as run:
         await until(lambda: run.says("newest tick"))
 
 
 async def test_run_ends_when_nobody_reads_it_any_more(tmp_path: Path) -> None:
     """As `make run | head` or a closed terminal would have it."""
-    async with python("-m", "tests.integration.local_run", str(tmp_path), str(free_port())) as process:
+    async with python("-m", "tests.integration.local_run", str(tmp_path), str(find_free_port())) as process:
         await until(lambda: have_started(tmp_path))
         processes = [pid(tmp_path, name) for name in ("exchange", "api", "collector")] + [server_pid(tmp_path)]
         transport = process.stdout._transport  # type: ignore[union-attr] # asyncio offers no other way to close it

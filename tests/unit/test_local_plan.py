@@ -95,7 +95,7 @@ def test_another_registry_is_the_user_s_choice_for_live_models_alone(monkeypatch
 
 def test_taken_port_sends_mlflow_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs, or another program, may be on the usual one."""
-    monkeypatch.setattr("deploy.local.plan.is_free", lambda _host, _port: False)
+    monkeypatch.setattr("deploy.local.plan.is_port_free", lambda _host, _port: False)
     url = make_plan("run").mlflow_url
     assert url.startswith("http://127.0.0.1:")
     assert url != "http://127.0.0.1:5000"

@@ -1,4 +1,4 @@
-"""A folder held by one process at a time, until that process ends, however it ends."""
+"""Locks a folder for one process; the lock ends with the process, even when that is killed."""
 
 import fcntl
 import os
@@ -8,16 +8,19 @@ from typing import IO
 from deploy.local.errors import InUseError, LocalError
 
 
-def hold(folder: Path) -> IO[str]:
-    """Take the folder, made if need be, until the file returned is closed or this process ends.
+def lock_folder(folder: Path) -> IO[str]:
+    """Lock the folder, and create it if it is missing; the lock lasts until the returned file is closed.
 
-    Raises InUseError, which names the process that has it.
+    Raises InUseError, with the other process's number, when another process has the lock, and LocalError when the
+    folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a+", encoding="ascii")
     except OSError as error:
-        raise LocalError(f"Nothing can be kept in {folder}: {error.strerror} ({error.filename}).") from error
+        raise LocalError(
+            f"Nothing can be kept in {folder} ({error.strerror}: {error.filename}): make it a writable folder."
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
