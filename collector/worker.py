@@ -42,8 +42,8 @@ SESSION = {
     "tcp_keepalives_count": "3",
 }
 # A little after the grace of a unit of work, and early enough to give up the lease within the 5 seconds of SIGTERM.
-CUT_OFF_SECONDS = 3.6
-RELEASE_SECONDS = 0.8
+CUT_OFF_SECONDS = 3.3
+RELEASE_SECONDS = 0.7
 
 
 class Worker:
