@@ -5,7 +5,7 @@ from argparse import Namespace
 
 from collector.backfill_command import run_backfill
 from collector.dates import check_dates
-from collector.gaps_command import print_gaps
+from collector.gaps_command import describe_gaps
 from collector.settings import CollectorSettings
 from collector.sources.registry import load_source_settings
 from collector.verify import verify
@@ -55,7 +55,8 @@ async def main(arguments: list[str]) -> int:
             await run_backfill(settings, options.since, options.until)
         case "gaps":
             check_dates(options)
-            await print_gaps(settings, options.since, options.until)
+            async for line in describe_gaps(settings, options.since, options.until):
+                print(line)
         case _:
             return await _print_verification(settings, options)
     return EXIT_OK

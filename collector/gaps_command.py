@@ -1,5 +1,6 @@
-"""`collector gaps`: prints what is missing of the record, and why."""
+"""`collector gaps`: says what is missing of the record, and why."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from collector.dates import read_minute
@@ -12,21 +13,20 @@ from shared.instant import floor_minute, to_text
 from shared.runs import Run
 
 
-async def print_gaps(settings: CollectorSettings, since: str | None, until: str | None) -> None:
-    """Print the gaps of [since, until), by default of the whole record, for every symbol."""
+async def describe_gaps(settings: CollectorSettings, since: str | None, until: str | None) -> AsyncIterator[str]:
+    """Yield a line for every symbol and for each gap of [since, until), by default of the whole record."""
     async with connect(settings.database_url.get_secret_value(), "minutebook-gaps") as connection:
         for symbol in settings.symbols:
             asked = await _select_range(connection, symbol, since, until)
             if asked is None:
-                print(f"{symbol}: nothing is collected yet")  # noqa: T201 - what the command is for
+                yield f"{symbol}: nothing is collected yet"
                 continue
             gaps = await select_gaps(connection, symbol, *asked)
             missing = sum(gap.minutes for gap in gaps)
             share = f"{100 * (1 - missing / asked.minutes):.4f} % complete"
-            span = f"{to_text(asked.start)} to {to_text(asked.end)}"
-            print(f"{symbol}: {span}, {missing} minutes missing, {share}")  # noqa: T201
+            yield f"{symbol}: {to_text(asked.start)} to {to_text(asked.end)}, {missing} minutes missing, {share}"
             for gap in gaps:
-                print(f"  {to_text(gap.start)}  {to_text(gap.end)}  {gap.minutes:>7}  {gap.cause}")  # noqa: T201
+                yield f"  {to_text(gap.start)}  {to_text(gap.end)}  {gap.minutes:>7}  {gap.cause}"
 
 
 async def _select_range(connection: Connection, symbol: str, since: str | None, until: str | None) -> Run | None:

@@ -126,7 +126,7 @@ class LiveMinutes:
             return True
         page, has_later = await read_newest_klines(self._source, self._symbol, Run(start, end))
         known_until = end
-        if page.klines and not self._is_final(page.klines[-1], has_later):
+        if page.klines and not self._is_final(page.klines[-1], has_later=has_later):
             # Of what follows a row that may be open the exchange's store knows nothing yet.
             known_until = page.klines[-1].minute
             page = KlinePage(page.klines[:-1], page.refused)
@@ -136,7 +136,7 @@ class LiveMinutes:
             log.info("minutes_corrected", symbol=self._symbol, count=stored.corrected)
         return bool(page.klines) and page.klines[-1].minute == end - MINUTE
 
-    def _is_final(self, last: Kline, has_later: bool) -> bool:  # noqa: FBT001 - private, and named at its one call
+    def _is_final(self, last: Kline, *, has_later: bool) -> bool:
         """Whether the last row of an answer is a closed minute's, and not older than what the stream said of it."""
         streamed = self._streamed
         if streamed is not None and streamed.minute == last.minute:

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 import collector.sources
+from collector.backfill_command import BackfillCommand
 from collector.reading import read_closed_klines, read_newest_klines
 from collector.settings import CollectorSettings
 from collector.sources.registry import list_sources, load_source, open_sources
 from collector.sources.source import Source
 from collector.verify import verify
+from collector.worker import Worker
 from shared.database.connection import Connection
 from shared.database.database import connect
-from shared.errors import UsageError
+from shared.errors import ExchangeUnreachableError, UsageError
 from shared.gaps import Gap, select_gaps, select_record_range
 from shared.instant import MINUTE, floor_minute
 from shared.runs import Run, Runs
@@ -193,6 +195,25 @@ async def test_an_exchange_that_cannot_be_reached_keeps_no_other_waiting(databas
         await both.until_binance_is_whole(NOON - 90 * MINUTE, NOON)
         assert await both.owner.fetchval("SELECT array_agg(source) FROM exchange_clocks") == ["binance"]
         assert await both.owner.fetchval("SELECT array_agg(symbol) FROM collected_symbols") == ["BTCUSDT"]
+
+
+@pytest.mark.parametrize("url", ["", DEAD])
+async def test_backfill_fills_what_each_exchange_gives(database: Database, url: str) -> None:
+    """Of one that cannot be reached the command tells at its end, when the others' holes are filled."""
+    stop = asyncio.Event()
+    async with scene(database, coinbase_url=url) as both:
+        async with open_sources(both.setup.sources, stop) as sources:
+            worker = Worker(both.setup.collector, sources, stop)
+            command = BackfillCommand(worker, "3h", "1h")
+            if url:
+                with pytest.raises(ExchangeUnreachableError, match="Coinbase does not answer"):
+                    await worker.run(command.lead, command.follow)
+            else:
+                await worker.run(command.lead, command.follow)
+        await both.until_binance_is_whole(NOON - timedelta(hours=3), NOON - timedelta(hours=1))
+        if not url:
+            evening = floor_minute(EVENING)
+            await both.until_coinbase_is_whole(evening - timedelta(hours=3), evening - timedelta(hours=1))
 
 
 async def test_exchange_that_comes_later_is_collected_from_then_on(database: Database) -> None:

@@ -63,8 +63,8 @@ class Binance:
     async def fetch_page(self, name: str, asked: Run, *, urgent: bool = False) -> KlinePage:
         """Return what one question for `asked` brings: the oldest rows of it, at most PAGE_LIMIT of them."""
         start_ms, end_ms = (to_milliseconds(bound) for bound in asked)
-        rows = await self._fetch_rows(name, {"startTime": start_ms, "endTime": end_ms - 1, "limit": PAGE_LIMIT}, urgent)
-        return parse_klines(rows)
+        params = {"startTime": start_ms, "endTime": end_ms - 1, "limit": PAGE_LIMIT}
+        return parse_klines(await self._fetch_rows(name, params, urgent=urgent))
 
     async def find_history_end(self, name: str, before: datetime) -> datetime:
         """Return the end of the newest minute before `before`, or the first instant where the record begins later.
@@ -136,7 +136,7 @@ class Binance:
         # A wait at the gate only widens the interval in which the answer was written, and so stays right.
         self.clock.observe(from_milliseconds(cast(dict[str, int], answer)["serverTime"]), sent_at)
 
-    async def _fetch_rows(self, name: str, params: dict[str, int], urgent: bool = False) -> list[object]:  # noqa: FBT001, FBT002 - private
+    async def _fetch_rows(self, name: str, params: dict[str, int], *, urgent: bool = False) -> list[object]:
         query: dict[str, str | int] = {"symbol": name, "interval": "1m"} | params
         timeout = LIVE_TIMEOUT_SECONDS if urgent else PAGE_TIMEOUT_SECONDS
         rows = await self.rest.ask(Request("/api/v3/klines", query, KLINES_WEIGHT, timeout, _is_list, urgent))

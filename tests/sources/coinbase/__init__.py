@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 5.0
 class SourceSettings(Settings):
     """Where Coinbase is asked."""
 
-    model_config = SettingsConfigDict(env_prefix="COINBASE_")
+    model_config = SettingsConfigDict(env_prefix="COLLECTOR_COINBASE_")
 
     url: str = Field("https://api.exchange.coinbase.com", description="The REST host")
 
