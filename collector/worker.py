@@ -29,7 +29,8 @@ MakeJob = Callable[[Database, int], Job]
 MakeJobBeside = Callable[[Database], Job]
 
 STATEMENT_SECONDS = 30.0
-BOUNDS = Bounds(pool_size=WORKERS + 4, statement_seconds=STATEMENT_SECONDS)
+# Beside those that fill the holes of each source: live minutes, the heartbeat, pauses.
+FURTHER_CONNECTIONS = 4
 # A wrong URL should be said soon; once Postgres was there, it is waited for without end.
 FIRST_CONNECTION_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 1.0
@@ -55,6 +56,7 @@ class Worker:
         self.stop = stop
         self.counts = Counts()
         self.heartbeat = Heartbeat(sources, self.counts)
+        self.bounds = Bounds(WORKERS * len(sources) + FURTHER_CONNECTIONS, statement_seconds=STATEMENT_SECONDS)
         self.database_url = settings.database_url.get_secret_value()
         # By which a successor finds this instance's connections and ends them.
         self.application_name = APPLICATION_PREFIX + self.heartbeat.instance
@@ -79,9 +81,10 @@ class Worker:
                     return
             except (DatabaseUnavailableError, LeadershipLostError, ExceptionGroup) as error:
                 cause = find_cause(error)
-                if not isinstance(cause, DatabaseUnavailableError | LeadershipLostError):
-                    raise cause from error
-                if not self._was_connected and monotonic() - began_at > FIRST_CONNECTION_SECONDS:
+                is_passing = isinstance(cause, DatabaseUnavailableError | LeadershipLostError)
+                if not is_passing or (not self._was_connected and monotonic() - began_at > FIRST_CONNECTION_SECONDS):
+                    if cause is error:
+                        raise
                     raise cause from error
                 log.warning("collecting_interrupted", reason=str(cause))
                 await wait(self.stop, LONGEST_PAUSE_SECONDS)
@@ -89,7 +92,7 @@ class Worker:
     @asynccontextmanager
     async def open_database(self) -> AsyncIterator[Database]:
         """Open the connections for all but the lease; they are cut off a little after `stop`."""
-        async with open_database(self.database_url, self.application_name, BOUNDS, SESSION) as database:
+        async with open_database(self.database_url, self.application_name, self.bounds, SESSION) as database:
             cutting = asyncio.create_task(self._cut_off(database), name="cut-off")
             try:
                 yield database

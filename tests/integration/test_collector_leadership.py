@@ -18,7 +18,7 @@ from collector.leadership import (
 )
 from collector.sources.registry import open_sources
 from collector.store import upsert_klines
-from collector.worker import BOUNDS, Worker
+from collector.worker import Worker
 from shared.database.connection import Connection
 from shared.database.database import Database, connect
 from shared.errors import DatabaseUnavailableError, LeadershipLostError
@@ -112,7 +112,7 @@ async def test_lease_is_renewed_while_every_connection_is_at_work(database: Data
         async def keep_busy(connection: Connection) -> None:
             nonlocal busy
             busy += 1
-            if busy == BOUNDS.pool_size:
+            if busy == worker.bounds.pool_size:
                 at_work.set()
             await at_work.wait()
             began = await connection.fetchval("SELECT clock_timestamp()")
@@ -122,12 +122,13 @@ async def test_lease_is_renewed_while_every_connection_is_at_work(database: Data
 
             await eventually(is_renewed, 3 * RENEW_SECONDS)
 
-        await asyncio.gather(*(opened.read(keep_busy) for _ in range(BOUNDS.pool_size)))
+        await asyncio.gather(*(opened.read(keep_busy) for _ in range(worker.bounds.pool_size)))
 
     async with simulated() as url:
         setup = collector_setup(database, url)
         async with open_sources(setup.sources, stop) as sources, asyncio.timeout(20):
-            await Worker(setup.collector, sources, stop).run(job)
+            worker = Worker(setup.collector, sources, stop)
+            await worker.run(job)
 
 
 @asynccontextmanager
