@@ -1,10 +1,6 @@
 """How an answer shows runs of missing minutes."""
 
-from collections.abc import Iterable
-
 from api.fields import SECOND, Field, Object, one_of
-from shared.gaps import Gap
-from shared.instant import to_text
 
 MISSING_RUN = Object(
     "MissingRun",
@@ -20,8 +16,3 @@ MISSING_RUN = Object(
         ),
     ),
 )
-
-
-def describe_missing(gaps: Iterable[Gap]) -> list[dict[str, object]]:
-    """Return the runs as JSON has them."""
-    return [{"start": to_text(gap.start), "end": to_text(gap.end), "cause": gap.cause} for gap in gaps]

@@ -19,7 +19,8 @@ class PagedRange:
 
     `asked` has the parameters that decide which rows these are. Without a start it is the newest rows that are wanted:
     one page, and no other. `place` is where the page before ended; None on the first. `is_fixed` says that the range
-    does not move with the clock, `is_start_fixed` that it does not begin where the record does.
+    does not move with the clock, `is_start_fixed` that it does not begin where the record does. What lies before
+    `closed_until` is past, and what lies before `record_until` should be in the record.
     """
 
     route: str
@@ -31,15 +32,13 @@ class PagedRange:
     newest_first: bool
     is_fixed: bool
     is_start_fixed: bool
+    closed_until: datetime
+    record_until: datetime
 
     @property
     def direction(self) -> Direction:
         """Which way a page is read."""
         return "DESC" if self.newest_first or self.start is None else "ASC"
-
-    def beginning_at(self, start: datetime) -> "PagedRange":
-        """Return the range with a start where none was asked for."""
-        return replace(self, start=start)
 
     def after(self, place: Place) -> "PagedRange":
         """Return what is left of the range behind a page that ended at `place`."""
@@ -70,7 +69,8 @@ class PagedRoute(NamedTuple):
             return self._resolve_cursor(query.cursor, given, catalog)
         symbol = catalog.resolve(query.symbol)
         values = {name: getattr(query, name) for name in self.deciding} | {"symbol": symbol}
-        start, end = read_range(query.start, query.end, catalog.closed_until(symbol))
+        until = catalog.closed_until(symbol)
+        start, end = read_range(query.start, query.end, until)
         return PagedRange(
             route=self.name,
             asked=given | {name: str(value) for name, value in values.items() if value is not None},
@@ -81,6 +81,8 @@ class PagedRoute(NamedTuple):
             newest_first=values.get("order") == "desc",
             is_fixed=is_fixed_range(query.start, query.end),
             is_start_fixed=start is not None,
+            closed_until=until,
+            record_until=min(until, catalog.ends.get(symbol, until)),
         )
 
     def _resolve_cursor(self, text: str, given: Mapping[str, str], catalog: Catalog) -> PagedRange:
@@ -88,14 +90,18 @@ class PagedRoute(NamedTuple):
         order = cursor.asked.get("order")
         if "order" in self.deciding and order not in {"asc", "desc"}:
             raise foreign_cursor()
+        symbol = catalog.resolve(cursor.symbol)
+        until = catalog.closed_until(symbol)
         return PagedRange(
             route=self.name,
             asked=cursor.asked,
-            symbol=catalog.resolve(cursor.symbol),
+            symbol=symbol,
             start=cursor.start,
             end=cursor.end,
             place=cursor.place,
             newest_first=order == "desc",
             is_fixed=True,
             is_start_fixed=True,
+            closed_until=until,
+            record_until=min(until, catalog.ends.get(symbol, until)),
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from api.catalog import Catalog
 from api.cursor import Place
@@ -22,12 +21,11 @@ _STEP = 366 * DAY
 
 @dataclass(frozen=True)
 class GapsPage:
-    """The gaps in the minutes that the page covers; those from `until` on are not past."""
+    """The gaps in the minutes that the page covers."""
 
     paged: PagedRange
     covered: Run
     gaps: Sequence[Gap]
-    until: datetime
 
     @property
     def is_settled(self) -> bool:
@@ -44,7 +42,7 @@ class GapsPage:
 async def select_gaps_page(connection: Connection, catalog: Catalog, query: GapsQuery) -> GapsPage:
     """Resolve the parameters, and read the page of at most `limit` days that they ask for; raises ProblemError."""
     paged = _ROUTE.resolve(query, catalog)
-    until = catalog.record_until(paged.symbol)
+    until = paged.record_until
     if paged.place is None:
         paged = _on_minutes(paged, query, catalog)
     covered = _left(paged)
@@ -58,12 +56,12 @@ async def select_gaps_page(connection: Connection, catalog: Catalog, query: Gaps
     if len(gaps) >= MAX_GAPS:
         last = min(last, ONE_DAY.ceil(gaps[MAX_GAPS - 1].end))
         gaps = [gap._replace(end=min(gap.end, last)) for gap in gaps if gap.start < last]
-    return GapsPage(paged, Run(covered.start, last), gaps, until)
+    return GapsPage(paged, Run(covered.start, last), gaps)
 
 
 def _on_minutes(paged: PagedRange, query: GapsQuery, catalog: Catalog) -> PagedRange:
     """Return the range on whole minutes: without a start from the record's first, without an end to its last."""
-    end = min(paged.end, catalog.record_until(paged.symbol)) if query.end is None else paged.end
+    end = min(paged.end, paged.record_until) if query.end is None else paged.end
     start = min(catalog.begins[paged.symbol], end) if paged.start is None else paged.start
     start = ONE_MINUTE.ceil(start)
     return replace(paged, start=start, end=max(start, ONE_MINUTE.ceil(end)))

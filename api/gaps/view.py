@@ -9,7 +9,7 @@ from shared.instant import to_text
 
 def gaps_json(page: GapsPage) -> bytes:
     """Return the answer: the page's gaps, and how complete each of its days is."""
-    days = days_of(page.covered, page.gaps, page.until)
+    days = days_of(page.covered, page.gaps, page.paged.record_until)
     total = Completeness.of(days)
     return orjson.dumps(
         {

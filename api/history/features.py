@@ -48,7 +48,8 @@ def compute_features(
         return {name: [] for name in names}
     computed = _computed(names)
     values = compute(_join(window, bars, interval, computed), computed) if computed else {}
-    return {name: values[name][len(window) :] if name in values else bars.numbers[name].split(",") for name in names}
+    first = len(window)
+    return {name: values[name][first:] if name in values else bars.numbers[name].split(",") for name in names}
 
 
 def _computed(names: Iterable[str]) -> list[str]:
@@ -61,10 +62,11 @@ def _columns(names: Iterable[str]) -> frozenset[str]:
 
 def _join(window: BarColumns, bars: BarColumns, interval: Interval, names: Sequence[str]) -> Bars:
     """Put the bars behind those before them, with the numbers that the features are made from."""
-    unread = np.full(len(window) + len(bars), np.nan)
+    first = len(window)
+    unread = np.full(first + len(bars), np.nan)
     numbers = dict.fromkeys(NUMBERS, unread)
     for name in _columns(names):
-        before = window.floats(name) if name in window.numbers else unread[: len(window)]
+        before = window.floats(name) if name in window.numbers else unread[:first]
         numbers[name] = np.concatenate((before, bars.floats(name)))
     opened_at = np.concatenate((window.opened_at, bars.opened_at)).astype("datetime64[ms]").astype(np.int64)
     return Bars(open_time=opened_at, interval_ms=interval.length // MILLISECOND, **numbers)  # type: ignore[arg-type] # NUMBERS are all of them

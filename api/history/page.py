@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import orjson
@@ -15,7 +15,6 @@ from api.history.parameters import HistoryQuery, Layout
 from api.history.queries import BarColumns, BarPage, BarRange, select_page, select_window
 from api.history.view import iterate_texts
 from api.intervals import INTERVALS, ONE_MINUTE
-from api.missing import describe_missing
 from api.paging import PagedRange, PagedRoute
 from api.rows import Page
 from shared.database.connection import Connection
@@ -66,7 +65,10 @@ class HistoryPage(Page):
             "count": len(self),
         }
         data = table.rows_json(pieces) if self.layout == "rows" else table.columns_json(pieces)
-        tail = {"next_cursor": self.rest.cursor() if self.rest else None, "gaps": describe_missing(self.gaps)}
+        tail = {
+            "next_cursor": self.rest.cursor() if self.rest else None,
+            "gaps": [{"start": to_text(gap.start), "end": to_text(gap.end), "cause": gap.cause} for gap in self.gaps],
+        }
         return b"".join((orjson.dumps(head)[:-1], b',"data":', data, b",", orjson.dumps(tail)[1:]))
 
     def csv(self, *, with_header: bool = True) -> bytes:
@@ -88,7 +90,7 @@ class HistoryPage(Page):
         """Where the range begins: as asked, or with the newest rows, at the first of them."""
         if self.paged.start is not None:
             return self.paged.start
-        return _first_open(self.bars) if len(self) else self.paged.end
+        return self.bars.first_open if len(self) else self.paged.end
 
 
 async def select_first_page(
@@ -102,15 +104,14 @@ async def select_first_page(
     begins = interval.floor(catalog.begins[paged.symbol])
     if paged.start is None and (paged.newest_first or query.is_table):
         paged = replace(paged, start=begins, is_start_fixed=query.is_table)
-    until = catalog.closed_until(paged.symbol)
     end = interval.ceil(paged.end)
     if interval is not ONE_MINUTE:
         # Every stored minute is closed, but a longer bar may still be growing.
-        end = min(end, interval.floor(until))
+        end = min(end, interval.floor(paged.closed_until))
     whole = BarRange(paged.symbol, interval, begins if paged.start is None else interval.ceil(paged.start), end)
     left = _behind(paged, whole) if paged.place else whole
     page = await _select_page(connection, paged, left, limit, features, query.layout)
-    return replace(page, gaps=await _select_gaps(connection, page, catalog.record_until(paged.symbol)))
+    return replace(page, gaps=await _select_gaps(connection, page))
 
 
 async def _select_page(  # noqa: PLR0913, PLR0917 - which bars, how many, and what of them
@@ -120,13 +121,13 @@ async def _select_page(  # noqa: PLR0913, PLR0917 - which bars, how many, and wh
     bars = await select_page(connection, left, limit, paged.direction, inputs.page)
     window = BarColumns()
     if inputs.window_bars and len(bars):
-        end = _first_open(bars)
+        end = bars.first_open
         start = end - inputs.window_bars * left.interval.length
         window = await select_window(connection, left._replace(start=start, end=end), inputs.window)
     rest = None
     # Where the newest rows were asked for, these are they.
     if bars.has_more and paged.start is not None:
-        after = _first_open(bars) if paged.newest_first else _last_open(bars) + left.interval.length
+        after = bars.first_open if paged.newest_first else bars.last_open + left.interval.length
         rest = paged.after(Place(after))
     return HistoryPage(paged, rest, left, features, layout, bars, window, gaps=())
 
@@ -140,31 +141,35 @@ def _behind(rest: PagedRange, bars: BarRange) -> BarRange:
     return bars._replace(start=max(bars.start, rest.place.instant))
 
 
-async def _select_gaps(connection: Connection, page: HistoryPage, until: datetime) -> list[Gap]:
-    """Read what is missing from what a page covers; minutes from `until` on are not missing yet."""
+async def _select_gaps(connection: Connection, page: HistoryPage) -> list[Gap]:
+    """Read what is missing from what a page covers."""
     asked, bars = page.asked, page.bars
-    covered = _covered(page, until)
+    covered = _covered(page)
     present = len(bars) if bars.counts is None else int(bars.counts.sum())
     if present >= covered.minutes:
         return []
     if asked.interval is not ONE_MINUTE:
         return await select_gaps(connection, asked.symbol, *covered)
-    missing = Runs.of(covered) - _present_minutes(bars)
+    missing = Runs.of(covered) - _present(bars)
     return classify(missing, await select_absences(connection, asked.symbol, *covered))
 
 
-def _covered(page: HistoryPage, until: datetime) -> Run:
-    """Return the minutes that a page answers for: up to its last row, or to the range's end where that is reached."""
-    asked, bars = page.asked, page.bars
-    end = min(asked.end, max(until, _last_open(bars) + MINUTE if len(bars) else until))
-    if not bars.has_more and page.paged.start is not None:
+def _covered(page: HistoryPage) -> Run:
+    """Return the minutes that a page answers for: up to its last row, or to the range's end where that is reached.
+
+    What is not past is not missing yet.
+    """
+    paged, asked, bars = page.paged, page.asked, page.bars
+    has_rows = len(bars) > 0
+    end = min(asked.end, max(paged.record_until, bars.last_open + MINUTE) if has_rows else paged.record_until)
+    if not bars.has_more and paged.start is not None:
         return Run(asked.start, max(asked.start, end))
-    if page.paged.direction == "DESC":
-        return Run(_first_open(bars) if len(bars) else end, end)
-    return Run(asked.start, _last_open(bars) + asked.interval.length)
+    if paged.newest_first or paged.start is None:
+        return Run(bars.first_open if has_rows else end, end)
+    return Run(asked.start, bars.last_open + asked.interval.length)
 
 
-def _present_minutes(bars: BarPage) -> Runs:
+def _present(bars: BarPage) -> Runs:
     """Return the minutes that a page of minutes has."""
     if not len(bars):
         return Runs()
@@ -176,11 +181,3 @@ def _present_minutes(bars: BarPage) -> Runs:
         Run(EPOCH + first * MINUTE, EPOCH + (last + 1) * MINUTE)
         for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
     )
-
-
-def _first_open(bars: BarPage) -> datetime:
-    return EPOCH + timedelta(microseconds=int(bars.opened_at[0].astype("int64")))
-
-
-def _last_open(bars: BarPage) -> datetime:
-    return EPOCH + timedelta(microseconds=int(bars.opened_at[-1].astype("int64")))

@@ -19,6 +19,7 @@ from api.history.fields import BAR_FIELDS, EXACT_FEATURES, NUMBER_COLUMNS
 from api.intervals import ONE_DAY, ONE_HOUR, ONE_MINUTE, Interval
 from api.paging import Direction
 from shared.database.connection import Connection, Record
+from shared.instant import EPOCH
 from shared.rolling import Floats, Integers
 
 NUMBERS: Final = ("open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_base_volume")
@@ -59,6 +60,16 @@ class BarPage(BarColumns):
     created_at: Instants = field(default_factory=lambda: NO_INSTANTS)
     sources: str | list[str] = ""
     has_more: bool = False
+
+    @property
+    def first_open(self) -> datetime:
+        """The open of the oldest bar, of which there must be one."""
+        return EPOCH + timedelta(microseconds=int(self.opened_at[0].astype("int64")))
+
+    @property
+    def last_open(self) -> datetime:
+        """The open of the newest bar, of which there must be one."""
+        return EPOCH + timedelta(microseconds=int(self.opened_at[-1].astype("int64")))
 
 
 async def select_page(

@@ -20,12 +20,13 @@ def iterate_texts(
     bars: BarPage, features: FeatureColumns, *, newest_first: bool, piece_rows: int = 1_000
 ) -> Iterator[Texts]:
     """Yield the columns of a page's table in pieces of rows, at least one."""
-    if not len(bars):
+    count = len(bars)
+    if not count:
         yield {name: [] for name in (*(each.name for each in BAR_FIELDS), *features)}
         return
     numbers = {name: bars.numbers[name].split(",") for name in NUMBER_COLUMNS.values()}
-    sources = [bars.sources] * len(bars) if isinstance(bars.sources, str) else bars.sources
-    begins = range(0, len(bars), piece_rows)
+    sources = [bars.sources] * count if isinstance(bars.sources, str) else bars.sources
+    begins = range(0, count, piece_rows)
     for begin in reversed(begins) if newest_first else begins:
         rows = slice(begin, begin + piece_rows)
         texts = {"timestamp": _write_instants(bars.opened_at[rows].astype("datetime64[s]"))}
