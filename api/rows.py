@@ -75,7 +75,11 @@ async def answer_with_rows(
 
     catalog, page = await state.database.read(read)
     is_csv = query.format == "csv"
-    headers = {"content-disposition": f'attachment; filename="{page.file_name}.csv"'} if is_csv else {}
+    headers = {}
+    if is_csv:
+        # A symbol of another source has signs that a file's name may not have.
+        file_name = page.file_name.replace(":", "-").replace("/", "-")
+        headers["content-disposition"] = f'attachment; filename="{file_name}.csv"'
     if query.is_table and page.rest is not None:
         return StreamedResponse(_stream_table(state, page), CSV_MEDIA_TYPE, headers)
     body = await _encode(state, page, page.csv if is_csv else page.json)
