@@ -13,6 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from api.intervals import INTERVALS, ONE_DAY, ONE_MINUTE
 from shared.database.connection import DriverConnection
 from shared.feature_table import ALL_FEATURES, DEFAULT_FEATURES
 from shared.instant import MINUTE
@@ -39,6 +40,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 COUNT = 60 * 30
 MISSING = [*range(100, 107), *range(400, 480), 1000]
 TICKS = make_ticks(COUNT, missing=MISSING)
+WITHIN_A_DAY = [each for each in INTERVALS.values() if each not in {ONE_MINUTE, ONE_DAY}]
 ABSENT = (START + timedelta(minutes=400), START + timedelta(minutes=470))
 
 
@@ -222,7 +224,7 @@ async def test_the_first_row_asked_for_has_its_features(client: httpx.AsyncClien
     assert after_gap["rsi_14"] is None
 
 
-@pytest.mark.parametrize("interval", ["1m", "5m", "1h", "4h", "1d"])
+@pytest.mark.parametrize("interval", INTERVALS)
 @pytest.mark.parametrize("layout", ["rows", "columns"])
 async def test_a_feature_that_is_a_decimal_is_exact(client: httpx.AsyncClient, interval: str, layout: str) -> None:
     """A difference of prices has no more digits than they have."""
@@ -261,7 +263,7 @@ async def test_columns_hold_what_rows_hold(client: httpx.AsyncClient) -> None:
     assert set(map(tuple, empty["data"].values())) == {()}
 
 
-@pytest.mark.parametrize(("interval", "minutes"), [("5m", 5), ("15m", 15), ("30m", 30), ("1h", 60), ("4h", 240)])
+@pytest.mark.parametrize(("interval", "minutes"), [(each.name, each.minutes) for each in WITHIN_A_DAY])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_bars_are_made_of_their_minutes(
     client: httpx.AsyncClient, interval: str, minutes: int, order: str

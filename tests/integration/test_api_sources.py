@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.intervals import INTERVALS
 from shared.database.database import connect
 from shared.instant import MINUTE
 from tests.integration.api_server import START, SYMBOL, at, make_ticks, serving, store
@@ -50,7 +51,13 @@ async def get(client: httpx.AsyncClient, path: str, **query: object) -> dict[str
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_an_amount_that_nobody_told_is_null_in_its_own_row(client: httpx.AsyncClient, order: str) -> None:
     """And in no other, in each form."""
-    query = {"start": at(100), "end": at(280), "limit": 1_000, "order": order, "features": AMOUNTS}
+    query: dict[str, str | int] = {
+        "start": at(100),
+        "end": at(280),
+        "limit": 1_000,
+        "order": order,
+        "features": AMOUNTS,
+    }
     rows = (await get(client, "/price/history", **query))["data"]
     expected = {at(n): None if n in UNTOLD else TICKS[n].trades for n in range(100, 280)}
     assert {row["timestamp"]: row["trades"] for row in rows} == expected
@@ -74,10 +81,10 @@ async def test_a_feature_of_amounts_that_nobody_told_is_null(client: httpx.Async
         assert (row["taker_share_1"] is None) == (row["mean_quote_volume_1"] is None) == (offset in UNTOLD)
 
 
-@pytest.mark.parametrize("interval", ["5m", "15m", "30m", "1h", "4h"])
+@pytest.mark.parametrize("interval", [name for name, each in INTERVALS.items() if each.minutes <= COUNT])
 async def test_a_bar_has_no_sum_that_one_of_its_minutes_lacks(client: httpx.AsyncClient, interval: str) -> None:
     """A sum of what is there would look like the whole."""
-    length = {"5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240}[interval]
+    length = INTERVALS[interval].minutes
     page = await get(client, "/price/history", interval=interval, start=at(0), features="mean_quote_volume_1")
     assert page["count"] == COUNT // length
     for number, row in enumerate(page["data"]):
