@@ -16,6 +16,7 @@ _UNAVAILABLE = (
     asyncpg.QueryCanceledError,
     asyncpg.DiskFullError,
     asyncpg.OutOfMemoryError,
+    asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TransactionRollbackError,
     asyncpg.TargetServerAttributeNotMatched,
