@@ -1,1 +1,1 @@
-"""Postgres: connections whose failures are ours to read, the migration, and the rollups' rebuilding."""
+"""Postgres: the one way to it, the schema with its versions and rights, and the rebuilding of rollups."""
