@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 from shared.instant import floor_minute
@@ -65,18 +66,20 @@ def arrange_klines(page: KlinePage, wanted: Run) -> KlinePage:
     One at or after the end is the candle that is still open, or was not asked for: it is left out and no fault. Of a
     repeated minute the last wins, as a correction does.
     """
-    found: dict[datetime, Kline] = {}
-    refused = list(page.refused)
-    for kline in page.klines:
-        if kline.minute >= wanted.end:
-            continue
-        if kline.minute < wanted.start:
-            refused.append(refuse_kline(kline, "before the range asked for"))
-            continue
-        if kline.minute in found:
-            refused.append(refuse_kline(found[kline.minute], "repeated minute"))
-        found[kline.minute] = kline
-    return KlinePage([found[minute] for minute in sorted(found)], refused)
+    start, end = wanted
+    klines = [kline for kline in page.klines if start <= kline.minute < end]
+    refused = page.refused + [
+        refuse_kline(kline, "before the range asked for") for kline in page.klines if kline.minute < start
+    ]
+    # Most pages are in order already, and to see that is quicker than to bring them into it.
+    if any(earlier.minute >= later.minute for earlier, later in pairwise(klines)):
+        found: dict[datetime, Kline] = {}
+        for kline in klines:
+            if kline.minute in found:
+                refused.append(refuse_kline(found[kline.minute], "repeated minute"))
+            found[kline.minute] = kline
+        klines = [found[minute] for minute in sorted(found)]
+    return KlinePage(klines, refused)
 
 
 def refuse_kline(kline: Kline, reason: str) -> Refusal:
