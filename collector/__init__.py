@@ -1,1 +1,1 @@
-"""The collector: brings every closed minute of the exchange into Postgres, exactly once."""
+"""The collector: brings every closed minute of the exchanges into Postgres, exactly once."""

@@ -13,7 +13,7 @@ log = get_logger(__name__)
 TIME_SECONDS = 30.0
 TIME_RETRY_SECONDS = 1.0
 LIMITS_SECONDS = 3600.0
-# A clock that was set, or that runs at another rate than ours, wants to be asked more often.
+# An exchange's clock that moved otherwise than this machine's is measured more often.
 SURPRISE_SECONDS = 2.0
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.database.connection import Connection
 
-# Of a symbol that no collector runs for: behind every other, so that it is nobody's default.
+# The position of a symbol that no collector runs for: behind all others, so that the API never answers with it unasked.
 NO_POSITION = 1_000_000
 
 

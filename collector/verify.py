@@ -102,13 +102,13 @@ async def _compare(database: Database, source: Source, comparison: Comparison, s
             answer = await read_closed_klines(source, symbol, page)
             refused = [refusal for refusal in answer.refused if not refusal.is_spare]
             comparison.refused += len(refused)
-            theirs = {kline.minute: _to_values(kline[1:]) for kline in answer.klines}
-            ours = await _select_values(database, symbol, page)
-            nonsense = {refusal.minute: refusal.reason for refusal in refused if refusal.minute is not None}
-            differences = list(compare_minutes(ours, theirs, nonsense))
+            given = {kline.minute: _to_values(kline[1:]) for kline in answer.klines}
+            stored = await _select_values(database, symbol, page)
+            refused_reasons = {refusal.minute: refusal.reason for refusal in refused if refusal.minute is not None}
+            differences = list(compare_minutes(stored, given, refused_reasons))
             comparison.differences += differences[: SHOWN_DIFFERENCES - len(comparison.differences)]
             comparison.different += len(differences)
-            comparison.equal += len(ours.keys() | theirs.keys() | nonsense.keys()) - len(differences)
+            comparison.equal += len(stored.keys() | given.keys() | refused_reasons.keys()) - len(differences)
             bar.update(page.minutes)
     return comparison
 
@@ -136,22 +136,22 @@ def _to_values(fields: tuple[Decimal | str | int | None, ...]) -> Values:
 
 
 def compare_minutes(
-    ours: Mapping[datetime, Values], theirs: Mapping[datetime, Values], nonsense: Mapping[datetime, str]
+    stored: Mapping[datetime, Values], given: Mapping[datetime, Values], refused_reasons: Mapping[datetime, str]
 ) -> Iterator[str]:
     """Yield a sentence for each minute that only one side has, or whose values differ; it begins with the minute.
 
-    `nonsense` says by minute why the exchange's row for it is none.
+    `refused_reasons` says, by minute, why the exchange's row for it was refused.
     """
-    for minute in sorted(ours.keys() | theirs.keys() | nonsense.keys()):
-        stored = f"{to_text(minute)} {'is stored' if minute in ours else 'is not stored'}"
-        if minute not in theirs and minute in nonsense:
-            yield f"{stored}, and the exchange's row for it makes no sense: {nonsense[minute]}"
-        elif minute not in ours:
-            yield f"{stored}, but the exchange has it"
-        elif minute not in theirs:
-            yield f"{stored}, but the exchange does not have it"
-        elif ours[minute] != theirs[minute]:
-            values = zip(_FIELDS, ours[minute], theirs[minute], strict=True)
+    for minute in sorted(stored.keys() | given.keys() | refused_reasons.keys()):
+        beginning = f"{to_text(minute)} {'is stored' if minute in stored else 'is not stored'}"
+        if minute not in given and minute in refused_reasons:
+            yield f"{beginning}, and the exchange's row for it makes no sense: {refused_reasons[minute]}"
+        elif minute not in stored:
+            yield f"{beginning}, but the exchange has it"
+        elif minute not in given:
+            yield f"{beginning}, but the exchange does not have it"
+        elif stored[minute] != given[minute]:
+            values = zip(_FIELDS, stored[minute], given[minute], strict=True)
             yield f"{to_text(minute)} differs: " + ", ".join(
                 f"{name} {_show(mine)} stored, {_show(other)} at the exchange"
                 for name, mine, other in values

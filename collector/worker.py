@@ -31,7 +31,7 @@ MakeJobBeside = Callable[[Database], Job]
 STATEMENT_SECONDS = 30.0
 # Beside those that fill the holes of each source: live minutes, the heartbeat, pauses.
 FURTHER_CONNECTIONS = 4
-# A wrong URL should be said soon; once Postgres was there, it is waited for without end.
+# A wrong URL is reported soon; a Postgres that has answered before is waited for without end.
 FIRST_CONNECTION_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 1.0
 SESSION = {
@@ -100,7 +100,7 @@ class Worker:
                 cutting.cancel()
 
     async def _cut_off(self, database: Database) -> None:
-        """End what a server that hangs keeps beyond the time that a stop may take; a cancelled query waits for it."""
+        """End the connections after a stop: even a cancelled statement waits for a server that hangs."""
         await self.stop.wait()
         await asyncio.sleep(CUT_OFF_SECONDS)
         database.terminate()
@@ -147,7 +147,7 @@ class Worker:
             try:
                 await keep_lease(connection, epoch, done)
             except BaseException as error:
-                # A server that hangs would hold what was asked of it even when that is cancelled.
+                # Even a cancelled statement waits for a server that hangs, and keeps the connection.
                 connection.terminate()
                 if isinstance(error, LeadershipLostError):
                     database.terminate()

@@ -16,7 +16,7 @@ log = get_logger(__name__)
 # Others may share the address, and going over costs a ban: history uses half of what is allowed, the live minute more.
 HISTORY_SHARE = 0.5
 URGENT_SHARE = 0.9
-# The HTTP client may send a request that was reset once more by itself; so, at twice this rate, four a second.
+# The HTTP client repeats a request that was reset, so that twice as many may be sent: still fewer than four a second.
 SHORTEST_PROBE_SECONDS = 0.6
 LONGEST_PROBE_SECONDS = 10.0
 # "Come back in n seconds" is rounded down somewhere on the way as often as not.
