@@ -85,7 +85,9 @@ async def test_a_feature_of_amounts_that_nobody_told_is_null(client: httpx.Async
 async def test_a_bar_has_no_sum_that_one_of_its_minutes_lacks(client: httpx.AsyncClient, interval: str) -> None:
     """A sum of what is there would look like the whole."""
     length = INTERVALS[interval].minutes
-    page = await get(client, "/price/history", interval=interval, start=at(0), features="mean_quote_volume_1")
+    page = await get(
+        client, "/price/history", interval=interval, start=at(0), limit=COUNT, features="mean_quote_volume_1"
+    )
     assert page["count"] == COUNT // length
     for number, row in enumerate(page["data"]):
         minutes = range(number * length, (number + 1) * length)
