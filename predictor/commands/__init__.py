@@ -1,1 +1,1 @@
-"""`python -m predictor train | forecast | score | backtest`: done once."""
+"""The commands that do one thing and end: `python -m predictor train | forecast | score | backtest`."""

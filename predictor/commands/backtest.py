@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from predictor.commands.backtest_report import format_summary, write_forecasts
 from predictor.commands.minute_bars import guess_symbol, read_bars
-from predictor.forecast.evaluation import Evaluation, score
+from predictor.forecast.evaluation import Evaluation, score_forecasts
 from predictor.forecast.training import HISTORY_MS_MAX, TRACK_MS
 from predictor.forecast.walk_forward import WalkForward
 from predictor.schedule import Schedule
@@ -68,7 +68,7 @@ def run_backtest(options: Namespace) -> int:
         made = walk.run(since_ms, end_ms, bar.update)
     rows = walk.rows(since_ms, end_ms)
     written = write_forecasts(options.out, symbol, walk, rows, made)
-    evaluation = score(walk.minutes, rows, made)
+    evaluation = score_forecasts(walk.minutes, rows, made)
     if options.plots is not None:
         _draw(evaluation, options.plots)
     print(f"{symbol}: {written} forecasts of {len(walk.champions)} models in {options.out}\n")  # noqa: T201 - the answer
@@ -77,9 +77,9 @@ def run_backtest(options: Namespace) -> int:
 
 
 def _draw(evaluation: Evaluation, folder: Path) -> None:
-    from predictor.forecast.plots import error_plot, reliability_plot  # noqa: PLC0415 - matplotlib takes a second to load
+    from predictor.forecast.plots import draw_errors, draw_reliability  # noqa: PLC0415 - matplotlib takes a second to load
 
-    for name, draw in (("reliability", reliability_plot), ("errors", error_plot)):
+    for name, draw in (("reliability", draw_reliability), ("errors", draw_errors)):
         draw(evaluation).savefig(folder / f"{name}.png", dpi=110)
 
 

@@ -1,4 +1,4 @@
-"""`python -m predictor forecast`: once, for a Job or a person."""
+"""`python -m predictor forecast`: forecasts the newest minute, prints that, and ends."""
 
 import sys
 from collections.abc import Iterator

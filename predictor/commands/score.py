@@ -1,4 +1,4 @@
-"""`python -m predictor score`: once, for a Job or a person."""
+"""`python -m predictor score`: scores what came due, and ends."""
 
 import sys
 from functools import partial

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy.typing as npt
 
-from predictor.forecast.hours import Hours
+from predictor.forecast.hourly_coverage import HourlyCoverage
 from predictor.forecast.model import DistributionModel
 from predictor.forecast.track import Track
 from shared.rolling import Floats
@@ -15,13 +15,13 @@ FORMAT = 3
 
 @dataclass(frozen=True)
 class Champion:
-    """A model, the track that its intervals are calibrated on, and what these owe each hour of the day."""
+    """A model, the track that its intervals are calibrated on, and the coverage that widens them by hour of the day."""
 
     model: DistributionModel
     track: Track
     """What the model and those that served before it forecast, without having seen what came."""
-    hours: Hours | None = None
-    """As settled where the track ends; None where nothing has been settled yet."""
+    hours: HourlyCoverage | None = None
+    """As counted where the track ends; None where nothing has been counted yet."""
     format: int = FORMAT
 
     def predict(self, X: npt.ArrayLike) -> Floats:  # noqa: N803 - the name that scikit-learn's users expect

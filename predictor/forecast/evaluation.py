@@ -8,8 +8,8 @@ import numpy as np
 from predictor.forecast.distribution import Distributions, distribute
 from predictor.forecast.inputs import Minutes
 from predictor.forecast.intervals import Calibration
-from predictor.forecast.reference import Band, constant_width, log_har
-from predictor.forecast.scores import is_covered, pinball, qlike, winkler
+from predictor.forecast.reference import Band, forecast_constant_width, forecast_log_har
+from predictor.forecast.scores import compute_pinball, compute_qlike, compute_winkler, is_covered
 from predictor.forecast.track import Track
 from shared.instant import DAY_MS, MINUTE_MS
 from shared.levels import LEVELS
@@ -18,7 +18,7 @@ from shared.rolling import Floats, Integers
 # What of a track is needed before its forecasts' intervals stand on scores.
 _WARM_UP_MS = 7 * DAY_MS
 _STEP = 5
-# Levels whose interval scores are held against the reference's.
+# Levels whose interval scores are compared with the reference's.
 _COMPARED = (80, 95)
 
 
@@ -83,18 +83,18 @@ class Evaluation:
         return {name: value for name, value in flat.items() if np.isfinite(value)}
 
 
-def evaluate(minutes: Minutes, track: Track, horizons: Sequence[int]) -> Evaluation:
+def evaluate_track(minutes: Minutes, track: Track, horizons: Sequence[int]) -> Evaluation:
     """Score what a track forecast, with the intervals that it would have had, every five minutes."""
-    late = track.since(int(track.open_time[0]) + min(_WARM_UP_MS, _half(track))) if len(track) else track
+    late = track.since(int(track.open_time[0]) + min(_WARM_UP_MS, _half_length(track))) if len(track) else track
     on_grid = (late.open_time // MINUTE_MS + 1) % _STEP == 0
     known = late.at(np.flatnonzero(on_grid))
     rows = ((known.open_time - int(minutes.open_time[0])) // MINUTE_MS).astype(np.int64)
     calibration = Calibration(minutes, track, horizons)
     scales = calibration.scales(known.open_time)
-    return score(minutes, rows, distribute(minutes, rows, known, calibration, scales))
+    return score_forecasts(minutes, rows, distribute(minutes, rows, known, calibration, scales))
 
 
-def score(minutes: Minutes, rows: Integers, made: Distributions) -> Evaluation:
+def score_forecasts(minutes: Minutes, rows: Integers, made: Distributions) -> Evaluation:
     """Score forecasts made at `rows`, where their targets have come whole; beside the reference and constant width."""
     scores, outcomes = [], {}
     for position, horizon in enumerate(made.horizons):
@@ -112,27 +112,28 @@ def score(minutes: Minutes, rows: Integers, made: Distributions) -> Evaluation:
             actual_price=base * np.exp(actual[scored]),
             realised_variance=minutes.realised_variance(horizon)[at],
         )
-        bands = [log_har(minutes, rows, horizon), constant_width(minutes, rows, horizon)] if len(rows) else []
-        scores.append(_summed(horizon, outcome, [_of(band, scored) for band in bands]))
+        references = (forecast_log_har, forecast_constant_width)
+        bands = [reference(minutes, rows, horizon) for reference in references] if len(rows) else []
+        scores.append(_sum_up(horizon, outcome, [_select_scored(band, scored) for band in bands]))
         outcomes[horizon] = outcome
     return Evaluation(tuple(scores), outcomes)
 
 
-def _summed(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonScores:
+def _sum_up(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonScores:
     actual, base = outcome.actual_price, outcome.base_price
     mae, naive = _mean(np.abs(actual - outcome.point)), _mean(np.abs(actual - base))
     widths = {
-        level: winkler(actual, outcome.lower[position], outcome.upper[position], level)
+        level: compute_winkler(actual, outcome.lower[position], outcome.upper[position], level)
         for position, level in enumerate(LEVELS)
     }
-    loss = qlike(outcome.realised_variance, outcome.volatility**2)
+    loss = compute_qlike(outcome.realised_variance, outcome.volatility**2)
     ratios = []
     for band in bands:
         known = np.isfinite(band.variance) & np.isfinite(band.reach).all(axis=0)
         part = [
             _ratio(
                 widths[level][known],
-                winkler(
+                compute_winkler(
                     actual[known],
                     base[known] * np.exp(-band.reach[position][known]),
                     base[known] * np.exp(band.reach[position][known]),
@@ -142,7 +143,8 @@ def _summed(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonSc
             for position, level in enumerate(LEVELS)
             if level in _COMPARED
         ]
-        ratios.append([*part, _ratio(loss[known], qlike(outcome.realised_variance[known], band.variance[known]))])
+        reference_loss = compute_qlike(outcome.realised_variance[known], band.variance[known])
+        ratios.append([*part, _ratio(loss[known], reference_loss)])
     ours, constant = ratios or [[np.nan] * 3] * 2
     return HorizonScores(
         horizon_minutes=horizon,
@@ -156,7 +158,7 @@ def _summed(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonSc
             for position, level in enumerate(LEVELS)
         },
         winkler={level: _mean(values) for level, values in widths.items()},
-        pinball=_mean(pinball(actual, outcome.point, outcome.lower, outcome.upper)),
+        pinball=_mean(compute_pinball(actual, outcome.point, outcome.lower, outcome.upper)),
         qlike=_mean(loss),
         winkler80_ratio=ours[0],
         winkler95_ratio=ours[1],
@@ -167,11 +169,11 @@ def _summed(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonSc
     )
 
 
-def _of(band: Band, scored: Integers) -> Band:
+def _select_scored(band: Band, scored: Integers) -> Band:
     return Band(band.variance[scored], band.reach[:, scored])
 
 
-def _half(track: Track) -> int:
+def _half_length(track: Track) -> int:
     return (int(track.open_time[-1]) - int(track.open_time[0])) // 2
 
 

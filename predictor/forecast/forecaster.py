@@ -7,7 +7,7 @@ import numpy as np
 
 from predictor.forecast.champion import Champion
 from predictor.forecast.distribution import distribute
-from predictor.forecast.hours import Hours
+from predictor.forecast.hourly_coverage import HourlyCoverage
 from predictor.forecast.inputs import MEMORY_MINUTES, Minutes
 from predictor.forecast.intervals import ANEW_MS, WINDOW_DAYS, Calibration
 from shared.bars import Bars
@@ -37,7 +37,7 @@ class Forecaster:
         self._model = champion.model
         self._track = champion.track
         self._hours = champion.hours
-        self._calibration: tuple[int, Calibration, Hours] | None = None
+        self._calibration: tuple[int, Calibration, HourlyCoverage] | None = None
 
     def forecast(self, bars: Bars) -> tuple[Distribution, ...]:
         """Forecast at the close of the last bar, from the last HISTORY_DAYS of bars or what there is of them.
@@ -54,7 +54,7 @@ class Forecaster:
         if not np.isfinite(forecasts.variances).all():
             made_at = to_text(from_milliseconds(int(minutes.open_time[-1]) + MINUTE_MS))
             raise InputsMissingError(f"Too many of the minutes before {made_at} are missing to forecast from.")
-        calibration, hours = self._calibrated(bars)
+        calibration, hours = self._calibrate(bars)
         scales = hours.scales(minutes.open_time[row] + MINUTE_MS)
         made = distribute(minutes, row, forecasts, calibration, scales)
         return tuple(
@@ -71,18 +71,18 @@ class Forecaster:
             for position, horizon in enumerate(self._model.horizons_)
         )
 
-    def _calibrated(self, bars: Bars) -> tuple[Calibration, Hours]:
+    def _calibrate(self, bars: Bars) -> tuple[Calibration, HourlyCoverage]:
         """The calibration that holds until quantiles are taken anew: on scores that were there when its time began."""
         block = (int(bars.open_time[-1]) + MINUTE_MS) // ANEW_MS
         if self._calibration is None or self._calibration[0] != block:
             minutes = Minutes.of(bars)
-            self._extend(minutes, block * ANEW_MS)
+            self._extend_track(minutes, block * ANEW_MS)
             calibration = Calibration(minutes, self._track, self._model.horizons_)
-            self._hours = calibration.settled(self._hours, block * ANEW_MS)
+            self._hours = calibration.count_hours(self._hours, block * ANEW_MS)
             self._calibration = block, calibration, self._hours
         return self._calibration[1:]
 
-    def _extend(self, minutes: Minutes, until_ms: int) -> None:
+    def _extend_track(self, minutes: Minutes, until_ms: int) -> None:
         """Add what the model says of the minutes since the track's end, none of which it has learned from."""
         start_ms = max(
             self._model.trained_to_ms_, int(self._track.open_time[-1]) + MINUTE_MS if len(self._track) else 0

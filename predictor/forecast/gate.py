@@ -11,7 +11,7 @@ import numpy as np
 from predictor.forecast.champion import Champion
 from predictor.forecast.inputs import Minutes
 from predictor.forecast.intervals import ABOUT_POINT, Calibration
-from predictor.forecast.scores import qlike, winkler
+from predictor.forecast.scores import compute_qlike, compute_winkler
 from predictor.forecast.track import Track
 from shared.instant import DAY_MS, MINUTE_MS
 from shared.levels import LEVELS
@@ -54,10 +54,10 @@ def _scores(minutes: Minutes, rows: Integers, forecasts: Track, calibration: Cal
     for position, horizon in enumerate(calibration.horizons):
         actual = minutes.log_return(horizon)[rows]
         variances = forecasts.variances[:, position]
-        row = [np.nanmean(qlike(minutes.realised_variance(horizon)[rows], variances))]
+        row = [np.nanmean(compute_qlike(minutes.realised_variance(horizon)[rows], variances))]
         for level in (80, 95):
             reach = quantiles[LEVELS.index(level), :, position] * np.sqrt(variances)
             middle = forecasts.drifts[:, position] * (level in ABOUT_POINT)
-            row.append(np.nanmean(winkler(actual, middle - reach, middle + reach, level)))
+            row.append(np.nanmean(compute_winkler(actual, middle - reach, middle + reach, level)))
         scores.append(row)
     return np.asarray(scores).T

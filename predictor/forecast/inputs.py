@@ -91,7 +91,7 @@ MEMORY_MINUTES = max(column.window for column in INPUTS.values()) + 1
 
 @dataclass(frozen=True)
 class Minutes:
-    """The record's minutes on a grid without holes, NaN where one is missing, and what forecasts are held against."""
+    """The record's minutes on a grid without holes, NaN where one is missing, with what came after each."""
 
     bars: Bars
 
@@ -126,20 +126,20 @@ class Minutes:
 
     def realised_variance(self, horizon: int) -> Floats:
         """Sum of the squared log returns of the `horizon` minutes after each one; NaN where one of them is missing."""
-        return self._kept(("realised variance", horizon), lambda: self._ahead(self.bars.log_return**2, horizon))
+        return self._keep(("realised variance", horizon), lambda: self._sum_ahead(self.bars.log_return**2, horizon))
 
     def log_return(self, horizon: int) -> Floats:
         """ln(close `horizon` minutes later / close); NaN where a minute between is missing."""
-        return self._kept(("log return", horizon), lambda: self._ahead(self.bars.log_return, horizon))
+        return self._keep(("log return", horizon), lambda: self._sum_ahead(self.bars.log_return, horizon))
 
-    def relative_to_day(self, name: str, values: Callable[[], Floats]) -> Floats:
+    def divide_by_day(self, name: str, values: Callable[[], Floats]) -> Floats:
         """Each minute's value over the mean of the day around it, which takes what is calm and what is wild alike.
 
         That day reaches DAY_AHEAD minutes past the minute.
         """
-        return self._kept(("relative", name), lambda: self._relative(values()))
+        return self._keep(("relative", name), lambda: self._divide_by_day(values()))
 
-    def _relative(self, values: Floats) -> Floats:
+    def _divide_by_day(self, values: Floats) -> Floats:
         trailing = rolling_mean(values, 2 * DAY_AHEAD, self.bars.age, self.bars.least_share)
         around = np.full(len(values), np.nan)
         around[:-DAY_AHEAD] = trailing[DAY_AHEAD:]
@@ -154,18 +154,18 @@ class Minutes:
 
     def share_there(self, window: int) -> Floats:
         """Which share of the last `window` minutes, each one's own included, is in the record; NaN at the beginning."""
-        return self._kept(
+        return self._keep(
             ("share", window), lambda: rolling_mean(self.is_there.astype(np.float64), window, self.bars.age)
         )
 
     def feature(self, name: str) -> Floats:
         """A feature of `shared.features` as it is, by minute."""
-        return self._kept(("feature", name), lambda: np.asarray(compute(self.bars, [name])[name], dtype=np.float64))
+        return self._keep(("feature", name), lambda: np.asarray(compute(self.bars, [name])[name], dtype=np.float64))
 
     def _column(self, name: str) -> Floats:
         if name == MINUTE_OF_WEEK:
             return self.minute_of_week.astype(np.float64)
-        return self._kept(("column", name), lambda: self._compute(name))
+        return self._keep(("column", name), lambda: self._compute(name))
 
     def _compute(self, name: str) -> Floats:
         column = INPUTS[name]
@@ -175,8 +175,8 @@ class Minutes:
         kept[~(self.share_there(column.window) >= LEAST_SHARE)] = np.nan
         return kept.astype(np.float32)
 
-    def _kept(self, key: tuple[str, str | int], make: Callable[[], Floats]) -> Floats:
-        """Compute an array once: a walk through years asks for each again and again."""
+    def _keep(self, key: tuple[str, str | int], make: Callable[[], Floats]) -> Floats:
+        """Return the array of that key, made at the first call: a walk through years asks for each many times."""
         if key not in self._arrays:
             self._arrays[key] = make()
         return self._arrays[key]
@@ -185,7 +185,7 @@ class Minutes:
     def _arrays(self) -> dict[tuple[str, str | int], Floats]:
         return {}
 
-    def _ahead(self, values: Floats, horizon: int) -> Floats:
+    def _sum_ahead(self, values: Floats, horizon: int) -> Floats:
         result = np.full(len(values), np.nan)
         if len(values) > horizon:
             result[:-horizon] = rolling_sum(values, horizon, self.bars.age)[horizon:]

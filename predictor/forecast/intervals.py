@@ -11,7 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from predictor.forecast.hours import LEVEL, Hours, no_hours, on_grid, settled_before, walked
+from predictor.forecast.hourly_coverage import (
+    LEVEL,
+    HourlyCoverage,
+    find_count_end,
+    scale_day_by_day,
+    select_counted,
+    start_counting,
+)
 from predictor.forecast.inputs import Minutes
 from predictor.forecast.track import Track
 from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
@@ -80,22 +87,24 @@ class Calibration:
                     result[:, rows, position] = [np.interp(states, centres, curve) for curve in curves]
         return result
 
-    def settled(self, hours: Hours | None, made_at_ms: int) -> Hours:
-        """Return what each hour is owed at an instant: what `hours` say, and what came since; from nothing if None."""
-        hours = hours or no_hours(len(self.horizons), int(self._open_time[0]) if len(self) else made_at_ms)
-        until_ms = settled_before(made_at_ms)
-        made_at, shares = self._shares(hours.settled_to_ms, until_ms)
-        return hours.settled(until_ms, made_at, shares)
+    def count_hours(self, hours: HourlyCoverage | None, made_at_ms: int) -> HourlyCoverage:
+        """Return the coverage by hour at an instant: `hours` with what came since, or from nothing if None."""
+        hours = hours or start_counting(len(self.horizons), int(self._open_time[0]) if len(self) else made_at_ms)
+        until_ms = find_count_end(made_at_ms)
+        made_at, shares = self._shares(hours.counted_to_ms, until_ms)
+        return hours.count_until(until_ms, made_at, shares)
 
     def scales(self, open_time: Integers) -> Floats:
         """Return what reaches are multiplied by, of forecasts of the track made at the close of those minutes.
 
-        Of shape (rows, horizons), as if nothing had been owed when the track began.
+        Of shape (rows, horizons), counting from where the track begins.
         """
         if not len(self):
             return np.ones((len(open_time), len(self.horizons)))
         made_at, shares = self._shares(0, int(self._open_time[-1]) + DAY_MS)
-        return walked(no_hours(len(self.horizons), int(self._open_time[0])), made_at, shares, open_time + MINUTE_MS)
+        return scale_day_by_day(
+            start_counting(len(self.horizons), int(self._open_time[0])), made_at, shares, open_time + MINUTE_MS
+        )
 
     def __len__(self) -> int:
         return len(self._open_time)
@@ -103,7 +112,7 @@ class Calibration:
     def _shares(self, since_ms: int, until_ms: int) -> tuple[Integers, Floats]:
         """What came of the track's forecasts made in [since_ms, until_ms), as shares of the reach they had."""
         made_at = self._open_time + MINUTE_MS
-        rows = on_grid(self._open_time)
+        rows = select_counted(self._open_time)
         rows = rows[(made_at[rows] >= since_ms) & (made_at[rows] < until_ms)]
         variances = np.exp(2.0 * self._log_deviation[rows])
         reach = self.quantiles(self._open_time[rows], variances)[LEVELS.index(LEVEL)]

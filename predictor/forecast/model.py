@@ -18,7 +18,12 @@ from predictor.forecast.fits import fit_log_linear
 from predictor.forecast.inputs import COLUMNS, INPUTS, PLAIN, Minutes
 from predictor.forecast.point import learn_point
 from predictor.forecast.rows import select_training_rows, thin_rows
-from predictor.forecast.seasons import activity_season, log_before, mean_after, variance_season
+from predictor.forecast.seasons import (
+    compute_log_before,
+    compute_mean_after,
+    estimate_activity_season,
+    estimate_variance_season,
+)
 from predictor.forecast.track import Track
 from predictor.forecast.trees import ROWS_MIN, fit_trees, predict_log_ratio
 from shared.errors import TooLittleHistoryError
@@ -48,7 +53,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         What trees find changes slowly: those of the model `before` are taken over for some weeks. Raises
         TooLittleHistoryError when too few forecasts could have been made and scored there.
         """
-        with single_threaded():
+        with limit_threads():
             return self._fit(minutes, start_ms, end_ms, before)
 
     def _fit(self, minutes: Minutes, start_ms: int, end_ms: int, before: "DistributionModel | None") -> Self:
@@ -88,7 +93,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         result = np.full((len(table), len(self.horizons_)), np.nan)
         whole = np.isfinite(table[:, self._positions()]).all(axis=1)
         if whole.any():
-            with single_threaded():
+            with limit_threads():
                 result[whole] = self._variances(table[whole])
         return result
 
@@ -109,11 +114,17 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         return self.horizons_ == tuple(sorted(horizons)) and self.feature_version_ == FEATURE_VERSION
 
     def _learn_seasons(self, minutes: Minutes, first: int, last: int) -> None:
-        variance, activity = variance_season(minutes, first, last), activity_season(minutes, first, last)
+        variance, activity = (
+            estimate_variance_season(minutes, first, last),
+            estimate_activity_season(minutes, first, last),
+        )
         windows = sorted({column.window for column in INPUTS.values()})
-        self.before_ = {"variance": log_before(variance, windows), "activity": log_before(activity, windows)}
+        self.before_ = {
+            "variance": compute_log_before(variance, windows),
+            "activity": compute_log_before(activity, windows),
+        }
         ahead = {*self.horizons_, *map(_tree_target, self.horizons_)}
-        self.after_ = {horizon: mean_after(variance, horizon) for horizon in sorted(ahead)}
+        self.after_ = {horizon: compute_mean_after(variance, horizon) for horizon in sorted(ahead)}
 
     def _learn_targets(
         self, minutes: Minutes, rows: Integers, table: Floats, last: int, before: "DistributionModel | None"
@@ -200,6 +211,6 @@ def _tree_target(horizon: int) -> int:
     return max(SHORTEST_TREE_TARGET, horizon)
 
 
-def single_threaded() -> AbstractContextManager[object]:
+def limit_threads() -> AbstractContextManager[object]:
     """Keep to one thread: work this small gains little from a second, and waits for it where others work too."""
     return cast("AbstractContextManager[object]", threadpool_limits(limits=1))

@@ -21,23 +21,23 @@ _BINS = 12
 _BASIS_POINT = 1e4
 
 
-def reliability_plot(evaluation: Evaluation) -> Figure:
+def draw_reliability(evaluation: Evaluation) -> Figure:
     """How often the price came in below each quantile forecast; on the diagonal, as often as stated."""
     figure, axes = _figure("Reliability", "stated share below", "observed share below")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="as stated")
     for outcomes, label, colour in _by_horizon(evaluation):
-        axes.plot(QUANTILES, shares_below(outcomes), marker="o", markersize=4, color=colour, label=label)
+        axes.plot(QUANTILES, compute_shares_below(outcomes), marker="o", markersize=4, color=colour, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.legend(frameon=False)
     return figure
 
 
-def error_plot(evaluation: Evaluation) -> Figure:
+def draw_errors(evaluation: Evaluation) -> Figure:
     """How far the price moved where little and where much was forecast; on the diagonal, as far as stated."""
     figure, axes = _figure("Errors", "forecast volatility, basis points", "root mean squared return, basis points")
     ends: list[float] = []
     for outcomes, label, colour in _by_horizon(evaluation):
-        stated, observed = volatility_bins(outcomes)
+        stated, observed = bin_volatility(outcomes)
         stated, observed = stated * _BASIS_POINT, observed * _BASIS_POINT
         axes.plot(stated, observed, marker="o", markersize=4, color=colour, label=label)
         ends += [stated.min(), stated.max()]
@@ -48,7 +48,7 @@ def error_plot(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def shares_below(outcomes: Outcomes) -> Floats:
+def compute_shares_below(outcomes: Outcomes) -> Floats:
     """Of each of QUANTILES, the share of prices that came in below it; a price that meets it counts half."""
     # The narrowest interval comes first in the arrays.
     quantiles = np.vstack([outcomes.lower[::-1], outcomes.point, outcomes.upper])
@@ -57,7 +57,7 @@ def shares_below(outcomes: Outcomes) -> Floats:
     return np.asarray((below + met / 2).mean(axis=1))
 
 
-def volatility_bins(outcomes: Outcomes) -> tuple[Floats, Floats]:
+def bin_volatility(outcomes: Outcomes) -> tuple[Floats, Floats]:
     """Forecast volatility and the root mean square of what came, in bins of equal size from calm to wild."""
     squared = np.log(outcomes.actual_price / outcomes.base_price) ** 2
     bins = [rows for rows in np.array_split(np.argsort(outcomes.volatility), _BINS) if len(rows)]

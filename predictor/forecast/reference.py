@@ -1,4 +1,4 @@
-"""What forecasts are held against: a plain log-HAR with split conformal intervals, and intervals of constant width.
+"""What forecasts are compared with: a plain log-HAR with split conformal intervals, and intervals of constant width.
 
 The log-HAR (Corsi 2009) regresses the logarithm of a horizon's realised variance on those of the last 15, 60, 360 and
 1440 minutes, anew each day over the last 30, and is scaled to the mean; horizons below 15 minutes take the next 15
@@ -31,7 +31,7 @@ class Band:
     reach: Floats
 
 
-def log_har(minutes: Minutes, rows: Integers, horizon: int) -> Band:
+def forecast_log_har(minutes: Minutes, rows: Integers, horizon: int) -> Band:
     """The reference's forecasts at `rows`, which are increasing."""
     target = max(horizon, _SHORTEST_TARGET)
     squares = minutes.bars.log_return**2
@@ -59,7 +59,7 @@ def log_har(minutes: Minutes, rows: Integers, horizon: int) -> Band:
     return Band(variance[at], reach[:, at])
 
 
-def constant_width(minutes: Minutes, rows: Integers, horizon: int) -> Band:
+def forecast_constant_width(minutes: Minutes, rows: Integers, horizon: int) -> Band:
     """Intervals as wide as the returns of the last 30 days were, whatever the last hour is like."""
     grid = _grid(minutes, rows, _FIT_DAYS + 1)
     made_at = minutes.open_time[grid] + MINUTE_MS

@@ -9,13 +9,13 @@ from shared.rolling import Floats
 Flags = npt.NDArray[np.bool_]
 
 
-def qlike(realised_variance: Floats, variance: Floats) -> Floats:
+def compute_qlike(realised_variance: Floats, variance: Floats) -> Floats:
     """V / s² - ln(v / s²) - 1 (Patton 2011), 0 for a perfect forecast; NaN where nothing moved."""
     ratio = np.where(realised_variance > 0, realised_variance / variance, np.nan)
     return np.asarray(ratio - np.log(ratio) - 1.0)
 
 
-def winkler(actual: Floats, lower: Floats, upper: Floats, level: int) -> Floats:
+def compute_winkler(actual: Floats, lower: Floats, upper: Floats, level: int) -> Floats:
     """The interval score (Winkler 1972): its width, and 2/α times how far the outcome lies outside."""
     miss = np.maximum(lower - actual, 0.0) + np.maximum(actual - upper, 0.0)
     return upper - lower + 2.0 / (1.0 - level / 100.0) * miss
@@ -26,7 +26,7 @@ def is_covered(actual: Floats, lower: Floats, upper: Floats) -> Flags:
     return np.asarray((lower <= actual) & (actual <= upper))
 
 
-def pinball(actual: Floats, point: Floats, lower: Floats, upper: Floats) -> Floats:
+def compute_pinball(actual: Floats, point: Floats, lower: Floats, upper: Floats) -> Floats:
     """Mean pinball loss (Koenker and Bassett 1978) of the quantiles that are stated; bounds are (levels, rows)."""
     losses = [_pinball_of(actual, point, 0.5)]
     for position, level in enumerate(LEVELS):

@@ -24,29 +24,33 @@ _NO_SEASON_DAYS = 5.0
 _MINUTE_PRIOR_DAYS = 20.0
 
 
-def variance_season(minutes: Minutes, first: int, last: int) -> Floats:
+def estimate_variance_season(minutes: Minutes, first: int, last: int) -> Floats:
     """Estimate the season of the variance from the minutes at [first, last), and nothing after them."""
-    return _of_part(minutes, first, last, minutes.relative_to_day("variance", lambda: minute_variance(minutes)))
+    return _estimate_from_part(
+        minutes, first, last, minutes.divide_by_day("variance", lambda: compute_minute_variance(minutes))
+    )
 
 
-def activity_season(minutes: Minutes, first: int, last: int) -> Floats:
+def estimate_activity_season(minutes: Minutes, first: int, last: int) -> Floats:
     """Estimate the season of the quote volume likewise."""
-    return _of_part(minutes, first, last, minutes.relative_to_day("activity", lambda: minutes.bars.quote_volume))
+    return _estimate_from_part(
+        minutes, first, last, minutes.divide_by_day("activity", lambda: minutes.bars.quote_volume)
+    )
 
 
-def _of_part(minutes: Minutes, first: int, last: int, relative: Floats) -> Floats:
+def _estimate_from_part(minutes: Minutes, first: int, last: int, relative: Floats) -> Floats:
     # The day around a minute reaches ahead, so that the last half day would look past the end.
     known = slice(first, max(first, last - DAY_AHEAD))
-    return estimate(minutes.minute_of_week[known], relative[known])
+    return estimate_season(minutes.minute_of_week[known], relative[known])
 
 
-def minute_variance(minutes: Minutes) -> Floats:
+def compute_minute_variance(minutes: Minutes) -> Floats:
     """A minute's variance from its return and its range, whose noises differ."""
     bars = minutes.bars
     return np.asarray((parkinson(bars, 1) ** 2 + garman_klass(bars, 1) ** 2 + bars.log_return**2) / 3.0)
 
 
-def estimate(minute_of_week: Integers, relative: Floats) -> Floats:
+def estimate_season(minute_of_week: Integers, relative: Floats) -> Floats:
     """Estimate a season from values relative to their day: a factor for each of the week's 10,080 minutes.
 
     Recent weeks count for more. What few weeks have shown is drawn towards what all weekdays, or both days of the
@@ -77,14 +81,14 @@ def estimate(minute_of_week: Integers, relative: Floats) -> Floats:
     return np.asarray(np.repeat(by_hour, 60) * np.tile(by_minute / by_minute.mean(), 168))
 
 
-def log_before(season: Floats, windows: Iterable[int]) -> dict[int, Floats]:
+def compute_log_before(season: Floats, windows: Iterable[int]) -> dict[int, Floats]:
     """Ln of the season's mean over the `window` minutes up to each minute of the week, its own included."""
     summed = np.concatenate([[0.0], np.cumsum(np.tile(season, 2))])
     ends = np.arange(WEEK_MINUTES) + WEEK_MINUTES + 1
     return {window: np.log((summed[ends] - summed[ends - window]) / window) for window in windows}
 
 
-def mean_after(season: Floats, horizon: int) -> Floats:
+def compute_mean_after(season: Floats, horizon: int) -> Floats:
     """The season's mean over the `horizon` minutes after each minute of the week."""
     summed = np.concatenate([[0.0], np.cumsum(np.tile(season, 2))])
     starts = np.arange(WEEK_MINUTES) + 1

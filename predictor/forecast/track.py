@@ -44,7 +44,7 @@ class Track:
         return Track(self.open_time[rows], self.variances[rows], self.drifts[rows])
 
 
-def empty_track(horizons: Sequence[int]) -> Track:
+def make_empty_track(horizons: Sequence[int]) -> Track:
     """A track of nothing yet."""
     nothing = np.empty((0, len(horizons)))
     return Track(np.empty(0, dtype=np.int64), nothing, nothing)

@@ -1,4 +1,4 @@
-"""Trains a challenger as the service does, holds it against the champion, and says which is to serve and why.
+"""Trains a challenger, compares it with the champion, and says which of them is to serve and why.
 
 A training at time T learns from up to a year that ends some days before T; on those last days, which neither the
 challenger nor the champion has seen, the gate compares the two. What the champions forecast all along, unseen, is the
@@ -14,12 +14,12 @@ from datetime import datetime
 import numpy as np
 
 from predictor.forecast.champion import Champion
-from predictor.forecast.evaluation import Evaluation, evaluate
+from predictor.forecast.evaluation import Evaluation, evaluate_track
 from predictor.forecast.gate import Decision, decide
 from predictor.forecast.inputs import COLUMNS, INPUTS, MEMORY_MINUTES, Minutes
 from predictor.forecast.intervals import WINDOW_DAYS, Calibration
 from predictor.forecast.model import DistributionModel
-from predictor.forecast.track import Track, empty_track
+from predictor.forecast.track import Track, make_empty_track
 from shared.bars import Bars
 from shared.errors import TooLittleHistoryError
 from shared.feature_table import FEATURE_VERSION
@@ -65,16 +65,16 @@ def train(bars: Bars, horizons: Sequence[int], champion: Champion | None) -> Tra
     challenger, decision = retrain(minutes, end_ms, horizons, before)
     model, track = challenger.model, challenger.track
     # What was served all along, the intervals of it too, goes on with whichever model serves next.
-    hours = Calibration(minutes, track, model.horizons_).settled(before.hours if before else None, end_ms)
+    hours = Calibration(minutes, track, model.horizons_).count_hours(before.hours if before else None, end_ms)
     used = bars.part(*np.searchsorted(bars.open_time, [model.trained_from_ms_, model.trained_to_ms_]).tolist())
     return Training(
         challenger=replace(challenger, hours=hours),
-        evaluation=evaluate(minutes, track, model.horizons_),
+        evaluation=evaluate_track(minutes, track, model.horizons_),
         is_better=decision.is_better,
         reason=f"{decision.reason} {model.point_.sentence}" if decision.is_better else decision.reason,
         trained_from=from_milliseconds(model.trained_from_ms_),
         trained_to=from_milliseconds(model.trained_to_ms_),
-        data_digest=digest(used),
+        data_digest=compute_digest(used),
         feature_version=FEATURE_VERSION,
         parameters={
             "horizons": ",".join(map(str, model.horizons_)),
@@ -94,7 +94,7 @@ def train(bars: Bars, horizons: Sequence[int], champion: Champion | None) -> Tra
 def retrain(
     minutes: Minutes, end_ms: int, horizons: Sequence[int], champion: Champion | None, step: int = 1
 ) -> tuple[Champion, Decision]:
-    """Train a challenger at `end_ms` and hold it against the champion; the track is kept every `step` minutes."""
+    """Train a challenger at `end_ms` and compare it with the champion; the track is kept every `step` minutes."""
     if champion is None:
         for time_ms in _times_before(_find_beginning(minutes, end_ms), end_ms):
             champion = _train_challenger(minutes, time_ms, horizons, champion, step)
@@ -112,7 +112,7 @@ def extend_track(minutes: Minutes, model: DistributionModel, track: Track, end_m
     return track.extended(model.forecasts(minutes, rows)) if len(rows) else track
 
 
-def digest(bars: Bars) -> str:
+def compute_digest(bars: Bars) -> str:
     """SHA-256 of the bars' times and values: two trainings with one digest saw the same data."""
     summary = hashlib.sha256()
     for values in (bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.quote_volume):
@@ -128,7 +128,7 @@ def _train_challenger(
     cut_ms = (end_ms - holdout_ms) // MINUTE_MS * MINUTE_MS
     before = champion.model if champion is not None else None
     model = DistributionModel(horizons).fit(minutes, begin_ms, cut_ms, before)
-    track = champion.track if champion is not None else empty_track(model.horizons_)
+    track = champion.track if champion is not None else make_empty_track(model.horizons_)
     track = extend_track(minutes, before or model, track, end_ms, step)
     return Champion(model, track.since(end_ms - TRACK_MS))
 

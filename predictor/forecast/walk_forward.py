@@ -13,7 +13,7 @@ from predictor.forecast.champion import Champion
 from predictor.forecast.distribution import Distributions, distribute
 from predictor.forecast.inputs import Minutes
 from predictor.forecast.intervals import Calibration
-from predictor.forecast.track import empty_track
+from predictor.forecast.track import make_empty_track
 from predictor.forecast.training import extend_track, retrain
 from predictor.schedule import Schedule
 from shared.bars import Bars
@@ -38,7 +38,7 @@ class WalkForward:
         Raises TooLittleHistoryError when there is not enough before `since_ms` to begin with.
         """
         champion: Champion | None = None
-        served = empty_track(self._horizons)
+        served = make_empty_track(self._horizons)
         for number, (start_ms, end_ms) in enumerate(self._periods(since_ms, until_ms), 1):
             champion = self._train(start_ms, champion, number)
             # What was made in the period, which ends before `end_ms`.

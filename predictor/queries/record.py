@@ -96,7 +96,7 @@ async def select_is_filled(connection: Connection, symbol: str) -> bool:
     return ours <= (1 - _SHARE_FILLED) * ((end - start) / MINUTE)
 
 
-def made_at_of(bars: Bars) -> datetime:
+def find_made_at(bars: Bars) -> datetime:
     """Return the close of the last bar; there must be one."""
     return from_milliseconds(int(bars.open_time[-1]) + bars.interval_ms)
 

@@ -1,6 +1,6 @@
 """Scores forecasts whose targets have come, where every minute up to them is there, and again what was corrected.
 
-Set by set, in Postgres: the winner of two predictors scores, the other finds nothing left. A forecast whose target
+One statement scores all of them in Postgres; of two predictors the second finds nothing left. A forecast whose target
 spans a missing minute stays due until that minute comes. A score is a function of the ticks as they are now, so a
 correction is a score that has come out differently.
 """

@@ -1,5 +1,6 @@
 """Where models are kept and under which names: at an MLflow server, or at the hosted one of Databricks."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -34,14 +35,23 @@ class RegistryAddress:
         return self.redacted(self.tracking_uri)
 
     def model_name(self, symbol: str) -> str:
-        """The registered model's name; the Unity Catalog's have three levels, and no letter is large."""
-        return f"{self.schema}.minutebook_{symbol.lower()}" if self.is_hosted else f"minutebook-{symbol}"
+        """The registered model's name; the Unity Catalog's have three levels, and no letter is large.
+
+        What a registry takes in no name, such as the colon behind another source's name, is replaced.
+        """
+        if self.is_hosted:
+            return f"{self.schema}.minutebook_{re.sub('[^a-z0-9]', '_', symbol.lower())}"
+        return f"minutebook-{_plain(symbol)}"
 
     def experiment_name(self, symbol: str) -> str:
         """The name of the experiment that holds the runs; on Databricks it is a path in the workspace."""
-        return f"/Shared/minutebook-{symbol}" if self.is_hosted else f"minutebook-{symbol}"
+        return f"/Shared/minutebook-{_plain(symbol)}" if self.is_hosted else f"minutebook-{_plain(symbol)}"
 
     def redacted(self, text: str) -> str:
         """The text without the login that the address may carry."""
         login, at, _ = urlsplit(self.tracking_uri).netloc.rpartition("@")
         return text.replace(login + at, "") if login else text
+
+
+def _plain(symbol: str) -> str:
+    return re.sub("[:/]", "-", symbol)

@@ -1,4 +1,4 @@
-"""Calls that may hang, made so that nobody hangs with them."""
+"""Calls that may never return, made so that their caller does not wait for ever."""
 
 import asyncio
 import contextlib

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from predictor.model_info import ModelInfo
 from shared.errors import ModelUnusableError
@@ -28,13 +30,13 @@ class ModelCache:
         model behind.
         """
         digest = hashlib.sha256(content).hexdigest()
-        file = self._folder / f"{info.symbol}-{info.version}-{digest[:12]}{_SUFFIX}"
+        file = self._folder / f"{_file_name(info.symbol)}-{info.version}-{digest[:12]}{_SUFFIX}"
         note = {"file": file.name, "sha256": digest, "model": asdict(info)}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             _replace(file, content)
             _replace(self._note(info.symbol), json.dumps(note, default=_as_text, indent=2).encode())
-            for other in self._folder.glob(f"{info.symbol}-*{_SUFFIX}"):
+            for other in self._models_of(info.symbol):
                 if other != file:
                     other.unlink(missing_ok=True)
         except OSError as error:
@@ -58,7 +60,16 @@ class ModelCache:
         return info, content
 
     def _note(self, symbol: str) -> Path:
-        return self._folder / f"{symbol}.json"
+        return self._folder / f"{_file_name(symbol)}.json"
+
+    def _models_of(self, symbol: str) -> list[Path]:
+        # No more than the name's own parts: one symbol's name may begin with another's.
+        name = re.compile(rf"{re.escape(_file_name(symbol))}-\d+-[0-9a-f]{{12}}{re.escape(_SUFFIX)}")
+        return [path for path in self._folder.iterdir() if name.fullmatch(path.name)]
+
+
+def _file_name(symbol: str) -> str:
+    return quote(symbol, safe="")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -23,7 +23,7 @@ _BOUNDS = {
     "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": "30",
 }
 _QUIET = {
-    # Else the server sends its clients to the object store itself, which they need not be able to reach.
+    # Otherwise the server sends its clients to the object store, which they need not be able to reach.
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -33,7 +33,7 @@ _QUIET = {
     "MLFLOW_PRINT_MODEL_URLS_ON_CREATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_CONFIGURE_LOGGING": "false",
-    # Which variables a model's code looked at is nobody's affair.
+    # The names of this process's environment variables do not belong into a stored model.
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
 }
 _DETAIL_LENGTH = 300
@@ -47,7 +47,7 @@ class AbsentError(RegistryError):
 
 
 def prepare_mlflow() -> None:
-    """Set MLflow's bounds and manners for this process; some it reads on import, so this comes before."""
+    """Set how MLflow behaves in this process; it reads some of that on import, so this comes before."""
     # It tells of every repetition, and at the end we tell of the failure.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     logging.getLogger("mlflow").setLevel(logging.WARNING)

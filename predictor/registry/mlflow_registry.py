@@ -47,7 +47,10 @@ class MlflowRegistry:
                 found = client.get_model_version_by_alias(name, CHAMPION)
         except AbsentError:
             return None
-        return from_tags(name, str(found.version), found.run_id or "", found.tags)
+        info = from_tags(name, str(found.version), found.run_id or "", found.tags)
+        if info.symbol != symbol:
+            raise ModelUnusableError(f"Version {info.version} of {name} is of {info.symbol}, and not of {symbol}.")
+        return info
 
     def fetch(self, info: ModelInfo) -> bytes:
         """Return a version's model as the file's bytes."""
@@ -75,12 +78,12 @@ class MlflowRegistry:
         """
         client = open_client(self._address)
         # Brings pandas and matplotlib along, which only a training needs.
-        from predictor.registry.run import log_training, training_run  # noqa: PLC0415
+        from predictor.registry.run import log_training, start_run  # noqa: PLC0415
 
         name, trained_at = self._address.model_name(symbol), utc_now()
         tags = to_tags(symbol, training, trained_at)
         with raising_registry_errors(self._address):
-            with training_run(self._address, symbol, trained_at, tags) as run_id:
+            with start_run(self._address, symbol, trained_at, tags) as run_id:
                 model_id = log_training(training)
                 _ensure_model(client, self._address, name)
                 created = client.create_model_version(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # What is neither NumPy's nor one of scikit-learn's public types.
 TRUSTED_TYPES = (
     "predictor.forecast.champion.Champion",
-    "predictor.forecast.hours.Hours",
+    "predictor.forecast.hourly_coverage.HourlyCoverage",
     "predictor.forecast.model.DistributionModel",
     "predictor.forecast.point.Point",
     "predictor.forecast.track.Track",

@@ -7,7 +7,7 @@ from datetime import datetime
 from importlib.metadata import version
 
 from predictor.forecast.inputs import COLUMNS
-from predictor.forecast.plots import error_plot, reliability_plot
+from predictor.forecast.plots import draw_errors, draw_reliability
 from predictor.forecast.training import Training
 from predictor.registry.address import RegistryAddress
 from predictor.registry.model_file import TRUSTED_TYPES
@@ -18,7 +18,7 @@ _MODEL = "model"
 
 
 @contextmanager
-def training_run(address: RegistryAddress, symbol: str, trained_at: datetime, tags: Mapping[str, str]) -> Iterator[str]:
+def start_run(address: RegistryAddress, symbol: str, trained_at: datetime, tags: Mapping[str, str]) -> Iterator[str]:
     """Begin a run in the symbol's experiment and yield its id; it ends as FAILED when the block raises.
 
     It is the thread's current run, at the address that the client was opened with.
@@ -38,8 +38,8 @@ def log_training(training: Training) -> str:
     evaluation = training.evaluation
     mlflow.log_params(dict(training.parameters))
     mlflow.log_metrics(evaluation.metrics())
-    mlflow.log_figure(reliability_plot(evaluation), "plots/reliability.png")
-    mlflow.log_figure(error_plot(evaluation), "plots/errors.png")
+    mlflow.log_figure(draw_reliability(evaluation), "plots/reliability.png")
+    mlflow.log_figure(draw_errors(evaluation), "plots/errors.png")
     return _log_model(training)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from predictor.forecast.forecaster import HISTORY_DAYS, Distribution
 from predictor.queries.forecasts import FRESH, Forecast, ForecastRow, insert_forecast, select_is_forecast
 from predictor.queries.models import adopt_model
-from predictor.queries.record import Base, made_at_of, select_bars, select_base, select_newest
+from predictor.queries.record import Base, find_made_at, select_bars, select_base, select_newest
 from predictor.registry.champions import Champions, ServingModel
 from shared.bars import Bars
 from shared.database.connection import Connection
@@ -87,7 +87,7 @@ class SymbolForecaster:
             return bars, await select_base(connection, self._symbol, made_at)
 
         bars, base = await self._database.read(select, snapshot=True)
-        return bars, base if len(bars) and made_at_of(bars) == made_at else None
+        return bars, base if len(bars) and find_made_at(bars) == made_at else None
 
     async def _write(self, forecast: Forecast, champion: ServingModel) -> tuple[list[int], bool]:
         async def insert(connection: Connection) -> tuple[list[int], bool]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from predictor.queries import record
-from predictor.queries.record import made_at_of, select_bars, select_base, select_newest
+from predictor.queries.record import find_made_at, select_bars, select_base, select_newest
 from shared.database.connection import Connection, DriverConnection
 from shared.instant import DAY, MINUTE, to_milliseconds
 from tests.collecting import connected
@@ -45,7 +45,7 @@ async def test_bars_are_the_ticks(owner: DriverConnection, monkeypatch: pytest.M
         assert getattr(bars, name).tolist() == [float(row[name]) for row in rows]
         assert getattr(bars, name).dtype == np.float64
     assert bars.interval_ms == 60_000
-    assert made_at_of(bars) == NOON - 20 * MINUTE
+    assert find_made_at(bars) == NOON - 20 * MINUTE
 
 
 async def test_range_without_a_minute_is_no_bars(owner: DriverConnection) -> None:
@@ -78,3 +78,22 @@ async def test_base_price_is_exact_and_its_decimals_are_the_day_s(owner: DriverC
     small = await select_base(Connection(owner), "SHIBUSDT", NOON + 3 * DAY + 2 * MINUTE)
     assert small is not None
     assert (small.price, small.decimals) == (Decimal("0.00001"), 8)
+
+
+async def test_what_a_source_does_not_tell_is_nan(owner: DriverConnection) -> None:
+    """In the minutes that lack it; the others keep theirs."""
+    await owner.execute(
+        """
+        UPDATE ticks
+        SET quote_volume = NULL, trades = NULL, taker_base_volume = NULL, taker_quote_volume = NULL
+        WHERE symbol = $1 AND minute < $2
+        """,
+        SYMBOL,
+        NOON - 150 * MINUTE,
+    )
+    bars = await select_bars(Connection(owner), SYMBOL, NOON - 200 * MINUTE, NOON)
+    is_untold = bars.open_time < to_milliseconds(NOON - 150 * MINUTE)
+    assert is_untold.sum() == 50
+    for values in (bars.quote_volume, bars.trades, bars.taker_base_volume):
+        assert np.isnan(values).tolist() == is_untold.tolist()
+    assert not np.isnan(bars.volume).any()

@@ -39,6 +39,18 @@ def test_new_champion_takes_the_old_one_s_place(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_symbols_of_another_source_are_kept_apart(tmp_path: Path) -> None:
+    """One name may begin with another, and none is a path."""
+    symbols = ("coinbase:BTC", "coinbase:BTC-1", "coinbase:BTC/USD", "BTC")
+    cache = ModelCache(tmp_path)
+    for version in (1, 2):
+        for symbol in symbols:
+            cache.store(info(version, symbol), symbol.encode())
+    for symbol in symbols:
+        assert cache.load(symbol) == (info(2, symbol), symbol.encode())
+    assert len(list(tmp_path.iterdir())) == 2 * len(symbols)
+
+
 @pytest.mark.parametrize("cut", ["content", "note"])
 def test_store_that_is_cut_short_leaves_the_old_champion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str

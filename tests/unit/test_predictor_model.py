@@ -8,7 +8,7 @@ import pytest
 
 from predictor.forecast.inputs import COLUMNS, Minutes
 from predictor.forecast.model import DistributionModel
-from predictor.forecast.scores import qlike
+from predictor.forecast.scores import compute_qlike
 from shared.bars import Bars
 from shared.errors import TooLittleHistoryError
 from shared.instant import MINUTE_MS
@@ -39,8 +39,8 @@ def test_it_knows_quiet_hours_from_wild_ones_on_days_it_has_not_seen() -> None:
     variances = model.variances(minutes, rows)
     for position, horizon in enumerate(HORIZONS[1:], 1):
         realised = minutes.realised_variance(horizon)
-        ours = np.nanmean(qlike(realised[rows], variances[:, position]))
-        plain = np.nanmean(qlike(realised[rows], np.full(len(rows), np.nanmean(realised[: rows[0]]))))
+        ours = np.nanmean(compute_qlike(realised[rows], variances[:, position]))
+        plain = np.nanmean(compute_qlike(realised[rows], np.full(len(rows), np.nanmean(realised[: rows[0]]))))
         assert ours < 0.75 * plain
         assert np.nanmean(realised[rows] / variances[:, position]) == pytest.approx(1.0, abs=0.15)
 
@@ -66,8 +66,8 @@ def test_shuffled_minutes_show_no_skill() -> None:
     variances = model.variances(minutes, rows)
     for position, horizon in enumerate(HORIZONS):
         realised = minutes.realised_variance(horizon)
-        ours = np.nanmean(qlike(realised[rows], variances[:, position]))
-        plain = np.nanmean(qlike(realised[rows], np.full(len(rows), np.nanmean(realised[: rows[0]]))))
+        ours = np.nanmean(compute_qlike(realised[rows], variances[:, position]))
+        plain = np.nanmean(compute_qlike(realised[rows], np.full(len(rows), np.nanmean(realised[: rows[0]]))))
         assert ours > 0.98 * plain
 
 

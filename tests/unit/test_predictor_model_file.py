@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from predictor.forecast.champion import FORMAT, Champion
-from predictor.forecast.hours import Hours
+from predictor.forecast.hourly_coverage import HourlyCoverage
 from predictor.forecast.inputs import COLUMNS, Minutes
 from predictor.forecast.model import DistributionModel
 from predictor.registry.model_file import TRUSTED_TYPES, load_champion
@@ -28,12 +28,12 @@ def minutes() -> Minutes:
 
 @pytest.fixture(scope="module")
 def champion(minutes: Minutes) -> Champion:
-    """One whose model has trees, with a track and debts."""
+    """One whose model has trees, with a track and a coverage by hour."""
     times = minutes.open_time
     fitted = DistributionModel((1, 5)).fit(minutes, int(times[0]), int(times[-1]))
     assert fitted.trees_
     rows = np.arange(len(times) - 500, len(times))
-    hours = Hours(np.linspace(-0.1, 0.1, 48).reshape(2, 24), int(times[-1]) // DAY_MS * DAY_MS)
+    hours = HourlyCoverage(np.linspace(-0.1, 0.1, 48).reshape(2, 24), int(times[-1]) // DAY_MS * DAY_MS)
     return Champion(fitted, fitted.forecasts(minutes, rows), hours)
 
 
@@ -55,8 +55,8 @@ def test_loaded_model_gives_the_same_numbers(champion: Champion, content: bytes,
     assert np.array_equal(loaded.track.open_time, champion.track.open_time)
     assert loaded.hours is not None
     assert champion.hours is not None
-    assert np.array_equal(loaded.hours.debts, champion.hours.debts)
-    assert loaded.hours.settled_to_ms == champion.hours.settled_to_ms
+    assert np.array_equal(loaded.hours.shortfalls, champion.hours.shortfalls)
+    assert loaded.hours.counted_to_ms == champion.hours.counted_to_ms
     assert (loaded.horizons, loaded.model.columns_) == (champion.horizons, champion.model.columns_)
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from predictor.forecast.evaluation import Evaluation, Outcomes
-from predictor.forecast.plots import QUANTILES, error_plot, reliability_plot, shares_below, volatility_bins
+from predictor.forecast.plots import QUANTILES, bin_volatility, compute_shares_below, draw_errors, draw_reliability
 from shared.levels import LEVELS
 
 
@@ -39,12 +39,12 @@ def evaluation(*counts: int) -> Evaluation:
 
 def test_shares_below_true_quantiles_are_as_stated() -> None:
     """Quantiles of the very distribution that prices are drawn from."""
-    assert shares_below(outcomes(100_000)) == pytest.approx(QUANTILES, abs=0.01)
+    assert compute_shares_below(outcomes(100_000)) == pytest.approx(QUANTILES, abs=0.01)
 
 
 def test_shares_below_quantiles_too_narrow_lean_to_the_middle() -> None:
     """Half the deviation covers 49 of nominal 80 %."""
-    shares = shares_below(outcomes(100_000, stated_over_real=0.5))
+    shares = compute_shares_below(outcomes(100_000, stated_over_real=0.5))
     assert shares[1] == pytest.approx(norm.cdf(norm.ppf(0.1) / 2), abs=0.01)
     assert shares[5] == pytest.approx(norm.cdf(norm.ppf(0.9) / 2), abs=0.01)
 
@@ -53,19 +53,19 @@ def test_price_that_does_not_move_counts_half_below_the_point() -> None:
     """Many single minutes end where they began."""
     still = outcomes(100)
     still = Outcomes(**(still.__dict__ | {"actual_price": still.base_price}))
-    assert shares_below(still)[3] == 0.5
+    assert compute_shares_below(still)[3] == 0.5
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
 def test_errors_grow_with_the_forecast_volatility(factor: float) -> None:
     """In each bin the root mean square is what was stated, less the factor it was stated too large by."""
-    stated, observed = volatility_bins(outcomes(200_000, stated_over_real=factor))
+    stated, observed = bin_volatility(outcomes(200_000, stated_over_real=factor))
     assert observed == pytest.approx(stated / factor, rel=0.06)
     assert (np.diff(stated) > 0).all()
 
 
 @pytest.mark.parametrize("counts", [(), (0,), (1,), (3, 0), (500, 400, 300, 200, 100, 50)])
-@pytest.mark.parametrize("plot", [reliability_plot, error_plot])
+@pytest.mark.parametrize("plot", [draw_reliability, draw_errors])
 def test_plot_of_any_evaluation_is_a_picture(counts: tuple[int, ...], plot: object) -> None:
     """A short record has few forecasts to show, or none."""
     assert callable(plot)

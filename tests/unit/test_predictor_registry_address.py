@@ -22,6 +22,22 @@ def test_hosted_registry_is_the_unity_catalog(uri: str, registry: str, model: st
     assert address.experiment_name("BTCUSDT") == experiment
 
 
+@pytest.mark.parametrize(
+    ("uri", "model", "experiment"),
+    [
+        (OWN, "minutebook-coinbase-BTC-USD", "minutebook-coinbase-BTC-USD"),
+        ("databricks", "workspace.default.minutebook_coinbase_btc_usd", "/Shared/minutebook-coinbase-BTC-USD"),
+    ],
+)
+@pytest.mark.parametrize("symbol", ["coinbase:BTC-USD", "coinbase:BTC/USD"])
+def test_symbol_of_another_source_has_a_name_that_a_registry_takes(
+    uri: str, model: str, experiment: str, symbol: str
+) -> None:
+    """Without a colon or a slash, which stand for something else there."""
+    assert RegistryAddress(uri).model_name(symbol) == model
+    assert RegistryAddress(uri).experiment_name(symbol) == experiment
+
+
 @pytest.mark.parametrize("uri", ["http://databricks.example:5000", "https://databricks", OWN])
 def test_server_is_no_databricks_for_its_name(uri: str) -> None:
     """Only MLflow's own word for it is."""

@@ -1,5 +1,7 @@
 """Trainings: the first one, the line of champions, the gate, and what a forecaster makes of it."""
 
+from dataclasses import FrozenInstanceError, replace
+
 import numpy as np
 import pytest
 
@@ -103,7 +105,7 @@ def test_forecaster_says_the_same_whether_it_has_worked_before_or_not(bars: Bars
 
 
 def test_backtest_shows_what_the_service_would_have_forecast() -> None:
-    """Days after the training, with what the hours of the day were owed since."""
+    """Days after the training, with the coverage by hour of the day that was counted since."""
     begin_ms, end_ms = START_MS + 14 * DAY_MS, START_MS + 19 * DAY_MS
     bars = walk(19)
     walk_forward = WalkForward(bars, HORIZONS, 5, Schedule("off"))
@@ -119,15 +121,15 @@ def test_backtest_shows_what_the_service_would_have_forecast() -> None:
             np.testing.assert_allclose([upper for _, upper in bounds], made.upper[:, position, column], rtol=1e-9)
 
 
-def test_what_hours_are_owed_goes_on_from_model_to_model(bars: Bars, first: Training) -> None:
+def test_coverage_by_hour_goes_on_from_model_to_model(bars: Bars, first: Training) -> None:
     """Up to two days before the training, by which every target has come."""
     assert first.challenger.hours is not None
-    assert first.challenger.hours.debts.any()
-    assert first.challenger.hours.settled_to_ms == START_MS + 13 * DAY_MS
+    assert first.challenger.hours.shortfalls.any()
+    assert first.challenger.hours.counted_to_ms == START_MS + 13 * DAY_MS
     second = train(bars, HORIZONS, first.challenger)
     assert second.challenger.hours is not None
-    assert second.challenger.hours.settled_to_ms == START_MS + 14 * DAY_MS
-    change = np.abs(second.challenger.hours.debts - first.challenger.hours.debts)
+    assert second.challenger.hours.counted_to_ms == START_MS + 14 * DAY_MS
+    change = np.abs(second.challenger.hours.shortfalls - first.challenger.hours.shortfalls)
     assert 0 < change.max() <= 0.8
 
 
@@ -138,3 +140,23 @@ def test_forecaster_without_its_inputs_says_why(bars: Bars, first: Training) -> 
         forecaster.forecast(bars.part(0, 0))
     with pytest.raises(InputsMissingError, match="missing to forecast from"):
         forecaster.forecast(bars.part(len(bars) - 300, len(bars)))
+
+
+def test_source_that_tells_no_amounts_is_forecast_without_them(bars: Bars) -> None:
+    """Neither quote volumes nor trades: the model goes by what is there."""
+    nothing = np.full(len(bars), np.nan)
+    untold = replace(bars, quote_volume=nothing, trades=nothing, taker_base_volume=nothing)
+    training = train(untold.part(0, 14 * 1440), HORIZONS, None)
+    columns = training.challenger.model.columns_
+    assert columns
+    assert not any("quote_volume" in name or "trades" in name for name in columns)
+    for forecast in Forecaster(training.challenger).forecast(untold):
+        assert 0 < forecast.volatility < 0.05
+        assert forecast.intervals[95][0] < forecast.point < forecast.intervals[95][1]
+
+
+def test_champion_cannot_be_changed(first: Training) -> None:
+    """Whoever needs another track or other hours makes another champion."""
+    for name in ("model", "track", "hours"):
+        with pytest.raises(FrozenInstanceError):
+            setattr(first.challenger, name, None)

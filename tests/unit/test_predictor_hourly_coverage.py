@@ -1,10 +1,16 @@
-"""What intervals owe each hour of the day: the short ones grow, the others stay, and nothing ahead is looked at."""
+"""Coverage by hour of the day: the short hours' intervals grow, the others stay, and nothing ahead is looked at."""
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from predictor.forecast.hours import Hours, no_hours, on_grid, settled_before, walked
+from predictor.forecast.hourly_coverage import (
+    HourlyCoverage,
+    find_count_end,
+    scale_day_by_day,
+    select_counted,
+    start_counting,
+)
 from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.rolling import Floats, Integers
 from tests.models import START_MS
@@ -30,7 +36,7 @@ def test_hour_that_was_short_grows_until_it_holds_what_it_states() -> None:
     """Unscaled it holds 70 % for 80; the other hours are as good as before."""
     made_at, shares = forecasts(500, 1.3)
     late = made_at >= START_MS + 250 * DAY_MS
-    scales = walked(no_hours(1, START_MS), made_at, shares, made_at)
+    scales = scale_day_by_day(start_counting(1, START_MS), made_at, shares, made_at)
     before = covered_by_hour(made_at[late], shares[late], np.ones((int(late.sum()), 1)))
     after = covered_by_hour(made_at[late], shares[late], scales[late])
     assert before[WILD_HOUR] < 71
@@ -42,8 +48,8 @@ def test_hour_that_was_short_grows_until_it_holds_what_it_states() -> None:
 def test_reach_is_scaled_within_bounds_whatever_happens() -> None:
     """Years of an hour that is never held, or always."""
     made_at, shares = forecasts(400, 1e6)
-    grown = walked(no_hours(1, START_MS), made_at, shares, made_at)
-    shrunk = walked(no_hours(1, START_MS), made_at, np.zeros_like(shares), made_at)
+    grown = scale_day_by_day(start_counting(1, START_MS), made_at, shares, made_at)
+    shrunk = scale_day_by_day(start_counting(1, START_MS), made_at, np.zeros_like(shares), made_at)
     assert grown.max() == pytest.approx(np.exp(0.3))
     assert shrunk.min() == pytest.approx(np.exp(-0.3))
 
@@ -55,21 +61,23 @@ def test_what_has_not_come_changes_no_scale() -> None:
     changed = shares.copy()
     changed[made_at >= today_ms - DAY_MS] = 100.0
     today = made_at[(made_at >= today_ms) & (made_at < today_ms + DAY_MS)]
-    before, after = (walked(no_hours(2, START_MS), made_at, values, today) for values in (shares, changed))
+    before, after = (
+        scale_day_by_day(start_counting(2, START_MS), made_at, values, today) for values in (shares, changed)
+    )
     np.testing.assert_array_equal(before, after)
     changed[made_at >= today_ms - 2 * DAY_MS] = 100.0
-    assert (walked(no_hours(2, START_MS), made_at, changed, today) > before).all()
+    assert (scale_day_by_day(start_counting(2, START_MS), made_at, changed, today) > before).all()
 
 
 def test_settling_day_by_day_or_at_once_is_the_same() -> None:
     """A predictor that was away owes what one owes that was not."""
     made_at, shares = forecasts(12, 1.3)
-    at_once = no_hours(1, START_MS).settled(START_MS + 12 * DAY_MS, made_at, shares)
-    hours = no_hours(1, START_MS)
+    at_once = start_counting(1, START_MS).count_until(START_MS + 12 * DAY_MS, made_at, shares)
+    hours = start_counting(1, START_MS)
     for until_ms in range(START_MS, START_MS + 12 * DAY_MS + 1, 4 * HOUR_MS):
-        hours = hours.settled(until_ms, made_at, shares)
-    np.testing.assert_array_equal(hours.debts, at_once.debts)
-    assert hours.settled_to_ms == at_once.settled_to_ms == START_MS + 12 * DAY_MS
+        hours = hours.count_until(until_ms, made_at, shares)
+    np.testing.assert_array_equal(hours.shortfalls, at_once.shortfalls)
+    assert hours.counted_to_ms == at_once.counted_to_ms == START_MS + 12 * DAY_MS
 
 
 def test_hours_without_an_outcome_owe_nothing() -> None:
@@ -77,33 +85,33 @@ def test_hours_without_an_outcome_owe_nothing() -> None:
     made_at, shares = forecasts(3, 1.0)
     missing = made_at // HOUR_MS % 24 == 5
     shares[missing] = np.nan
-    hours = no_hours(1, START_MS).settled(START_MS + 3 * DAY_MS, made_at, shares)
-    assert hours.debts[0, 5] == 0.0
-    assert (np.delete(hours.debts[0], 5) != 0.0).all()
+    hours = start_counting(1, START_MS).count_until(START_MS + 3 * DAY_MS, made_at, shares)
+    assert hours.shortfalls[0, 5] == 0.0
+    assert (np.delete(hours.shortfalls[0], 5) != 0.0).all()
 
 
-def test_one_day_s_debt_is_what_was_missing_of_80_per_cent() -> None:
+def test_one_day_s_shortfall_is_what_was_missing_of_80_per_cent() -> None:
     """Three in four held is a twentieth of a day's coverage, in that hour and horizon only."""
     made_at = START_MS + np.arange(4, dtype=np.int64) * 5 * MINUTE_MS
     shares = np.array([[0.5, np.nan], [0.9, np.nan], [1.0, np.nan], [1.01, np.nan]])
-    hours = no_hours(2, START_MS).settled(START_MS + DAY_MS, made_at, shares)
+    hours = start_counting(2, START_MS).count_until(START_MS + DAY_MS, made_at, shares)
     expected = np.zeros((2, 24))
     expected[0, 0] = 0.8 - 0.75
-    np.testing.assert_allclose(hours.debts, expected)
+    np.testing.assert_allclose(hours.shortfalls, expected)
     np.testing.assert_allclose(hours.scales(made_at[:1] + DAY_MS), [[np.exp(0.03 * 0.05), 1.0]])
 
 
 def test_days_are_utc_and_whole() -> None:
     """Whichever minute asks."""
     midnight = START_MS + 9 * DAY_MS
-    assert settled_before(midnight) == settled_before(midnight + DAY_MS - MINUTE_MS) == midnight - DAY_MS
-    assert no_hours(1, midnight + 5 * HOUR_MS).settled_to_ms == midnight
-    assert list(on_grid(START_MS + np.arange(11) * MINUTE_MS)) == [4, 9]
+    assert find_count_end(midnight) == find_count_end(midnight + DAY_MS - MINUTE_MS) == midnight - DAY_MS
+    assert start_counting(1, midnight + 5 * HOUR_MS).counted_to_ms == midnight
+    assert list(select_counted(START_MS + np.arange(11) * MINUTE_MS)) == [4, 9]
 
 
 def test_hours_are_not_changed_in_place() -> None:
-    """A model that was stored keeps what it owed."""
+    """A champion that was stored keeps its shortfalls."""
     made_at, shares = forecasts(3, 1.3)
-    hours = Hours(np.zeros((1, 24)), START_MS)
-    hours.settled(START_MS + 3 * DAY_MS, made_at, shares)
-    assert not hours.debts.any()
+    hours = HourlyCoverage(np.zeros((1, 24)), START_MS)
+    hours.count_until(START_MS + 3 * DAY_MS, made_at, shares)
+    assert not hours.shortfalls.any()
