@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,9 @@ from typing import Any
 
 import aiohttp
 
+from tests.images import TARGETS, build_images, copy_project, remove_images
 from tests.kubernetes.manifests import FOLDER
-from tests.processes import ROOT
 
-SERVICES = ("migrate", "collector", "simulator", "api", "predictor", "mlflow")
 PUBLIC_IMAGES = ("postgres:18-trixie", "pgsty/silo:RELEASE.2026-09-03T13-18-01Z")
 # What a test cannot wait minutes for; all else is as in the overlay.
 _OVERLAY = """\
@@ -76,7 +76,7 @@ class Demo:
         self.namespace = namespace
         self._folder = folder
         # Images of its own, beside those that are in use here.
-        self._tags = {service: f"minutebook/{service}:{namespace}" for service in SERVICES}
+        self._tags = {service: f"minutebook/{service}:{namespace}" for service in TARGETS}
         self.url = ""
 
     def kubectl(self, *arguments: str, given: str | None = None, seconds: float = 120) -> str:
@@ -109,11 +109,15 @@ class Demo:
 
     def deploy(self) -> None:
         """Build the images, give them to the cluster, and run the demo's own script."""
-        for service, tag in self._tags.items():
-            self._run("docker", "build", "--quiet", "--target", service, "--tag", tag, str(ROOT), seconds=400)
-        self._run(*shlex.split(os.environ[LOAD]), *PUBLIC_IMAGES, *self._tags.values(), seconds=300)
+        clone = self._folder / "minutebook"
+        copy_project(clone)
+        with ThreadPoolExecutor(1) as threads:
+            loading = threads.submit(self._load, *PUBLIC_IMAGES)
+            build_images(clone, self._tags)
+            loading.result()
+        self._load(*self._tags.values())
         steps = Path(*[".."] * (len(self._folder.resolve().parts) - 1), *FOLDER.parts[1:])
-        images = ", ".join(f"{{name: minutebook/{each}, newTag: {self.namespace}}}" for each in SERVICES)
+        images = ", ".join(f"{{name: minutebook/{each}, newTag: {self.namespace}}}" for each in TARGETS)
         overlay = _OVERLAY.format(namespace=self.namespace, steps=steps, images=images)
         (self._folder / "kustomization.yaml").write_text(overlay)
         self._run(str(FOLDER / "demo"), str(self._folder), seconds=300)
@@ -126,10 +130,14 @@ class Demo:
         """Leave nothing behind."""
         # A namespace that ends deletes pods before jobs, and a failed job's pods wait for their job.
         self.kubectl("delete", "cronjob,job", "--all", "--wait=false")
+        # Nobody asks them any more, so that none needs its time to end well; and none comes in their place.
+        self.kubectl("delete", "deployment,statefulset", "--all", "--cascade=orphan")
+        self.kubectl("delete", "pod", "--all", "--grace-period=1", "--wait=false")
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true", seconds=180)
-        reference, name = f"--filter=reference=minutebook/*:{self.namespace}", "--format={{.Repository}}:{{.Tag}}"
-        for image in self._run("docker", "image", "ls", reference, name, seconds=60).split():
-            self._run("docker", "image", "rm", image, seconds=60)
+        remove_images(f"minutebook/*:{self.namespace}")
+
+    def _load(self, *images: str) -> None:
+        self._run(*shlex.split(os.environ[LOAD]), *images, seconds=300)
 
     def _run(self, *command: str, given: str | None = None, seconds: float) -> str:
         answer = subprocess.run(command, input=given, capture_output=True, text=True, timeout=seconds, check=False)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -17,11 +16,23 @@ from typing import Any
 import aiohttp
 
 from tests.engine import is_running
-from tests.processes import ROOT
+from tests.images import copy_project, remove_images
 
 OWN_SERVICES = ("api", "collector", "mlflow", "predictor", "simulator")
 RUNNING = (*OWN_SERVICES, "gateway", "minio", "postgres")
 _PREFIX = "minutebook-test-"
+# What a test cannot wait for: `make up` goes on when a service is seen to be healthy. All else is as it ships.
+_OVERRIDE = """\
+services:
+  postgres: {healthcheck: {interval: 1s}}
+  replica: {healthcheck: {interval: 1s}}
+  gateway: {healthcheck: {interval: 1s}}
+  api: {healthcheck: {interval: 2s}}
+  simulator: {healthcheck: {interval: 2s}}
+  mlflow: {healthcheck: {interval: 4s}}
+  collector: {healthcheck: {interval: 5s}}
+  predictor: {healthcheck: {interval: 5s}}
+"""
 _REQUEST_SECONDS = 8
 _PAUSE_SECONDS = 0.01
 
@@ -170,18 +181,8 @@ async def _client(session: aiohttp.ClientSession, url: str, load: Load, done: as
 @contextmanager
 def started(folder: Path) -> Iterator[Stack]:
     """Copy what git knows of the project, start it with the simulated exchange, and leave nothing behind."""
-    names = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-        timeout=60,
-    ).stdout.decode()
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-            # As in a clone that was made under the umask 077.
-            (folder / name).chmod((folder / name).stat().st_mode & 0o700)
+    copy_project(folder)
+    (folder / "compose.override.yml").write_text(_OVERRIDE)
     stack = Stack(folder)
     _remove_abandoned(stack)
     try:
@@ -189,10 +190,7 @@ def started(folder: Path) -> Iterator[Stack]:
         yield stack
     finally:
         stack.make("clean", "CONFIRM=yes")
-        reference, name = f"--filter=reference=minutebook/*:test-{stack.project}", "--format={{.Repository}}:{{.Tag}}"
-        # None where it could not even be built, which is the failure to be told.
-        for image in stack.run("docker", "image", "ls", reference, name).split():
-            stack.run("docker", "image", "rm", image)
+        remove_images(f"minutebook/*:test-{stack.project}")
 
 
 def _remove_abandoned(stack: Stack) -> None:

@@ -1,6 +1,8 @@
 """The images: small, unprivileged, labelled, and with nothing in them that does not run."""
 
 import json
+import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -9,12 +11,11 @@ import docker  # type: ignore[import-untyped] # it ships none
 import pytest
 
 from shared.version import read_version
-from tests.processes import ROOT
+from tests.images import TARGETS, build_images, copy_project, remove_images
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 BASE = "python:3.13-slim-trixie"
-TARGETS = ("api", "collector", "migrate", "mlflow", "predictor", "simulator")
 # What of the project's own code each one runs.
 PACKAGES = {
     "api": {"api", "shared"},
@@ -28,18 +29,17 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def images() -> Iterator[dict[str, dict[str, Any]]]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
     """Every target, built, as the engine describes it."""
-    found = {}
-    for target in TARGETS:
-        tag = f"minutebook-test/{target}:{read_version()}"
-        labels = ("--build-arg", f"VERSION={read_version()}", "--build-arg", "REVISION=0123abc")
-        command = ("docker", "build", "--quiet", "--target", target, *labels, "--tag", tag, str(ROOT))
-        subprocess.run(command, check=True, capture_output=True, timeout=500)
-        found[target] = inspect(tag)
-    yield found
-    tags = [tag for image in found.values() for tag in image["RepoTags"] if tag.startswith("minutebook-test/")]
-    subprocess.run(["docker", "image", "rm", *tags], check=True, capture_output=True, timeout=60)
+    folder = tmp_path_factory.mktemp("minutebook")
+    copy_project(folder)
+    tag = f"test-{os.getpid()}-{secrets.token_hex(4)}"
+    tags = {target: f"minutebook-test/{target}:{tag}" for target in TARGETS}
+    try:
+        build_images(folder, tags, "--build-arg", f"VERSION={read_version()}", "--build-arg", "REVISION=0123abc")
+        yield {target: inspect(tag) for target, tag in tags.items()}
+    finally:
+        remove_images(f"minutebook-test/*:{tag}")
 
 
 def inspect(image: str) -> dict[str, Any]:
