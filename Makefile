@@ -47,8 +47,8 @@ down: ## stop the Compose stack; its volumes keep everything
 	@test -f .env || { echo "There is no .env: nothing was started with \`make up\` here." >&2; exit 2; }
 	@docker compose --profile '*' down --remove-orphans
 
-test: .venv ## run all tests, three at a time; TESTS="tests/unit -k klines" runs some
-	@$(BIN)/python -m pytest --numprocesses 3 $(TESTS)
+test: .venv ## run all tests, four at a time; TESTS="tests/unit -k klines" runs some
+	@$(BIN)/python -m pytest --numprocesses 4 $(TESTS)
 
 check: .venv ## format, lint, types, import rules
 	@$(BIN)/ruff format --check $(CODE)

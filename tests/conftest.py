@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 import pytest_asyncio
 
-from tests.distribution import OneByOne, is_short
+from tests.distribution import OneByOne, rank
 from tests.engine import Engine, find_engine
 from tests.postgres import IMAGE, Database, OwnPostgres, Server, container_server, embedded_server, own_postgres
 
@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Look for a container engine if a test could use one, and skip with the reason what cannot do without."""
-    items.sort(key=is_short)
+    items.sort(key=rank)
     needing = [item for item in items if item.get_closest_marker("engine")]
     wants_server = any(_SERVER_FIXTURE in getattr(item, "fixturenames", ()) for item in items)
     chosen: str = config.getoption("--postgres")
