@@ -57,7 +57,7 @@ def test_without_scores_the_tails_are_a_students() -> None:
     minutes, track = tracked(4)
     quantiles = Calibration(minutes, track, HORIZONS).quantiles(track.open_time[:5], track.variances[:5])
     assert (np.diff(quantiles, axis=0) > 0).all()
-    assert quantiles[2, 0, 0] == pytest.approx(1.99, abs=0.01)
+    assert quantiles[LEVELS.index(95), 0, 0] == pytest.approx(1.99, abs=0.01)
 
 
 def test_missing_forecasts_and_targets_count_for_nothing() -> None:
