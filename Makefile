@@ -7,7 +7,7 @@ CODE := $(SERVICES) tests benchmarks
 GROUPS := install migrate collector predictor mlflow api simulator local
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run demo up down test check format bench requirements env-example clean tidy
+.PHONY: help .venv run demo up down test check check-files format bench requirements env-example clean tidy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,11 +50,24 @@ down: ## stop the Compose stack; its volumes keep everything
 test: .venv ## run all tests, four at a time; TESTS="tests/unit -k klines" runs some
 	@$(BIN)/python -m pytest --numprocesses 4 $(TESTS)
 
-check: .venv ## format, lint, types, import rules
+check: .venv check-files ## format, lint, types, import rules, and what every file has to keep to
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# All files that are or could be committed; -I leaves out what is no text. The first two mend what they find, and fail.
+check-files: .venv
+	@git grep --untracked -zIl '' | xargs -0 $(BIN)/trailing-whitespace-fixer
+	@git grep --untracked -zIl '' | xargs -0 $(BIN)/end-of-file-fixer
+	@git grep --untracked -zIl '' | xargs -0 $(BIN)/mixed-line-ending --fix=no
+	@git grep --untracked -zIl '' | xargs -0 $(BIN)/check-merge-conflict --assume-in-merge
+	@git grep --untracked -zIl '' | xargs -0 $(BIN)/detect-private-key
+	@git grep --untracked -zl '' | xargs -0 $(BIN)/check-added-large-files --enforce-all --maxkb=500
+	@git grep --untracked -zl '' | xargs -0 $(BIN)/check-shebang-scripts-are-executable
+	@git grep --untracked -zl '' '*.yml' '*.yaml' | xargs -0 $(BIN)/check-yaml --allow-multiple-documents
+	@git grep --untracked -zl '' '*.toml' | xargs -0 $(BIN)/check-toml
+	@git grep --untracked -zl '' '*.json' | xargs -0 --no-run-if-empty $(BIN)/check-json
 
 format: .venv ## put the code into its format
 	@$(BIN)/ruff check --quiet --fix $(CODE) || true
