@@ -1,6 +1,8 @@
 """OpenAPI says everything, and the API does what it says."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -70,6 +72,8 @@ async def test_everything_is_described(client: httpx.AsyncClient) -> None:
                 assert list(response["content"]) == ["application/problem+json"]
     assert [name for name, described in _members(schema) if not described.get("description")] == []
     assert set(FEATURES) < set(schema["components"]["schemas"]["Row"]["properties"])
+    referred = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(schema)))
+    assert referred <= set(schema["components"]["schemas"])
 
 
 async def test_every_feature_has_its_formula_in_the_docs(client: httpx.AsyncClient) -> None:

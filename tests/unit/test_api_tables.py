@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.fields import FLOAT, Field
+from api.fields import DECIMAL, FLOAT, INTEGER, SECOND, Field, Object, Pair
 from api.history.fields import BAR_FIELDS
 from api.history.queries import BarPage
 from api.history.view import iterate_texts
@@ -50,3 +50,34 @@ def test_every_form_reads_back_alike(piece: int, rows: list[tuple[str, float]], 
     lines = list(csv.DictReader(io.StringIO(table.csv(pieces(), with_header=True).decode(), newline="")))
     assert [line["source"] for line in lines] == [source for source, _ in expected]
     assert [float(line["feature"]) if line["feature"] else None for line in lines] == [row["feature"] for row in read]
+
+
+def test_what_a_row_lacks_is_null_in_json_and_nothing_in_csv() -> None:
+    """A value, one of a pair, and an object as a whole, of which no other row takes notice."""
+    bounds = Pair(
+        Field("lower", DECIMAL, "", column="lower_50", is_nullable=True),
+        Field("upper", DECIMAL, "", column="upper_50", is_nullable=True),
+    )
+    outcome = Object(
+        "Outcome", "", (Field("scored_at", SECOND, ""), Field("rescored_at", SECOND, "", is_nullable=True))
+    )
+    table = Table((Field("n", INTEGER, ""), Field("50", bounds, ""), Field("outcome", outcome, "", is_nullable=True)))
+    instant = "2024-03-01T00:00:00Z"
+    texts: Texts = {
+        "n": ["1", "2", "3"],
+        "lower_50": ["1.5", "null", "0.1"],
+        "upper_50": ["2", "null", "0.2"],
+        "scored_at": ["null", instant, instant],
+        "rescored_at": ["null", "null", instant],
+    }
+    assert json.loads(table.rows_json([texts])) == [
+        {"n": 1, "50": [1.5, 2], "outcome": None},
+        {"n": 2, "50": [None, None], "outcome": {"scored_at": instant, "rescored_at": None}},
+        {"n": 3, "50": [0.1, 0.2], "outcome": {"scored_at": instant, "rescored_at": instant}},
+    ]
+    assert table.csv([texts], with_header=True).decode().splitlines() == [
+        "n,lower_50,upper_50,scored_at,rescored_at",
+        "1,1.5,2,,",
+        f"2,,,{instant},",
+        f"3,0.1,0.2,{instant},{instant}",
+    ]
