@@ -12,7 +12,7 @@ from api.cursor import Place, foreign_cursor
 from api.history.features import FeatureColumns, compute_features, inputs_of
 from api.history.fields import make_table
 from api.history.parameters import HistoryQuery, Layout
-from api.history.queries import BarColumns, BarPage, BarRange, select_page, select_window
+from api.history.queries import BarColumns, BarPage, BarRange, select_bars, select_window
 from api.history.view import iterate_texts
 from api.intervals import INTERVALS, ONE_MINUTE
 from api.paging import PagedRange, PagedRoute
@@ -109,7 +109,7 @@ async def select_first_page(
         # Every stored minute is closed, but a longer bar may still be growing.
         end = min(end, interval.floor(paged.closed_until))
     whole = BarRange(paged.symbol, interval, begins if paged.start is None else interval.ceil(paged.start), end)
-    left = _behind(paged, whole) if paged.place else whole
+    left = _behind(paged, whole)
     page = await _select_page(connection, paged, left, limit, features, query.layout)
     return replace(page, gaps=await _select_gaps(connection, page))
 
@@ -118,7 +118,7 @@ async def _select_page(  # noqa: PLR0913, PLR0917 - which bars, how many, and wh
     connection: Connection, paged: PagedRange, left: BarRange, limit: int, features: tuple[str, ...], layout: Layout
 ) -> HistoryPage:
     inputs = inputs_of(features)
-    bars = await select_page(connection, left, limit, paged.direction, inputs.page)
+    bars = await select_bars(connection, left, limit, paged.direction, inputs.page)
     window = BarColumns()
     if inputs.window_bars and len(bars):
         end = bars.first_open

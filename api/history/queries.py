@@ -72,7 +72,7 @@ class BarPage(BarColumns):
         return EPOCH + timedelta(microseconds=int(self.opened_at[-1].astype("int64")))
 
 
-async def select_page(
+async def select_bars(
     connection: Connection, bars: BarRange, limit: int, direction: Direction, further: Iterable[str]
 ) -> BarPage:
     """Read at most `limit` bars, from the range's start or (DESC) back from its end.
