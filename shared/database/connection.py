@@ -26,6 +26,7 @@ class Connection:
     def __init__(self, driver: DriverConnection) -> None:
         self._driver = driver
         self._is_returned = False
+        self._is_read_only = False
 
     @property
     def is_closed(self) -> bool:
@@ -38,22 +39,22 @@ class Connection:
 
     async def fetch(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> list[Record]:
         """Return all rows."""
-        with self._translated():
+        with self._translate_errors():
             return await self._driver.fetch(query, *arguments, timeout=timeout_seconds)
 
     async def fetchrow(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> Record | None:
         """Return the first row, None where there is none."""
-        with self._translated():
+        with self._translate_errors():
             return await self._driver.fetchrow(query, *arguments, timeout=timeout_seconds)
 
     async def fetchval(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> Any:
         """Return the first value of the first row, None where there is none."""
-        with self._translated():
+        with self._translate_errors():
             return await self._driver.fetchval(query, *arguments, timeout=timeout_seconds)
 
     async def execute(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> str:
         """Run a statement and return its tag, such as `UPDATE 1`."""
-        with self._translated():
+        with self._translate_errors():
             return await self._driver.execute(query, *arguments, timeout=timeout_seconds)
 
     async def copy_csv(self, table: str, columns: Sequence[str], pieces: Iterable[bytes]) -> None:
@@ -63,12 +64,12 @@ class Connection:
             for piece in pieces:
                 yield piece
 
-        with self._translated():
+        with self._translate_errors():
             await self._driver.copy_to_table(table, source=source(), columns=list(columns), format="csv")
 
     async def listen(self, channel: str, on_payload: Callable[[str], None]) -> None:
         """Call `on_payload` with what each NOTIFY of the channel carries, as long as the connection is there."""
-        with self._translated():
+        with self._translate_errors():
             await self._driver.add_listener(channel, lambda *heard: on_payload(str(heard[3])))
 
     @asynccontextmanager
@@ -78,13 +79,14 @@ class Connection:
         A block that is cancelled ends its connection as well: a server that hangs would keep an orderly end waiting.
         """
         transaction = self._driver.transaction(isolation=isolation, readonly=readonly)
-        with self._translated():
+        with self._translate_errors():
             await transaction.start()
+        was_read_only, self._is_read_only = self._is_read_only, self._is_read_only or readonly
         try:
             yield
         except Exception:
             try:
-                with self._translated():
+                with self._translate_errors():
                     await transaction.rollback()
             except DatabaseError:
                 # What the block raised says more. Without its connection the server undoes the transaction.
@@ -93,7 +95,9 @@ class Connection:
         except BaseException:
             self.terminate()
             raise
-        with self._translated():
+        finally:
+            self._is_read_only = was_read_only
+        with self._translate_errors():
             await transaction.commit()
 
     def terminate(self) -> None:
@@ -106,11 +110,12 @@ class Connection:
         self._is_returned = True
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            ours = translate(error, is_cut_off=not self._is_returned and self.is_closed)
+            is_cut_off = not self._is_returned and self.is_closed
+            ours = translate(error, is_cut_off=is_cut_off, is_read_only=self._is_read_only)
             if ours is None:
                 raise
             raise ours from error

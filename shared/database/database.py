@@ -9,8 +9,8 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from shared.database.connection import Connection, Isolation
-from shared.database.failures import translate_opening
-from shared.database.hosts import Hosts
+from shared.database.failures import ConnectionLostError, translate_opening
+from shared.database.hosts import DatabaseHosts
 from shared.errors import DatabaseUnavailableError
 
 Result = TypeVar("Result")
@@ -50,32 +50,30 @@ class Database:
         self._is_terminated = False
 
     async def read(self, work: Work[Result], *, snapshot: bool = False, seconds: float | None = None) -> Result:
-        """Run work that only reads, and once more on a fresh connection where the server cut the first one off.
+        """Run work that only reads, and once more on a fresh connection where the first one was lost or not to be had.
 
         With `snapshot` all its statements see the database in one state.
         """
         isolation: Isolation | None = "repeatable_read" if snapshot else None
-        async with self._bounded(seconds):
+        async with self._limit_time(seconds):
             try:
                 return await self._run(work, isolation, readonly=snapshot)
-            except DatabaseUnavailableError as error:
-                if isinstance(error.__cause__, TimeoutError):
-                    raise
+            except ConnectionLostError:
                 # Whatever cut this connection has cut the others too.
                 await self._pool.expire_connections()
                 return await self._run(work, isolation, readonly=snapshot)
 
     async def write(self, work: Work[Result], *, seconds: float | None = None) -> Result:
         """Run work in one transaction, which sees what others commit meanwhile; it is not tried again."""
-        async with self._bounded(seconds):
+        async with self._limit_time(seconds):
             return await self._run(work, "read_committed")
 
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Open a connection beside the pool and close it after the block: for a lease, a lock, or to listen."""
-        return _opened(self._opener, {"command_timeout": self._bounds.statement_seconds})
+        return _open_connection(self._opener, {"command_timeout": self._bounds.statement_seconds})
 
     def terminate(self) -> None:
-        """Cut off all connections at once; what uses them or comes later raises DatabaseUnavailableError."""
+        """Cut off the pool at once: work under way and later work raises DatabaseUnavailableError."""
         self._is_terminated = True
         self._pool.terminate()
 
@@ -96,7 +94,7 @@ class Database:
             await self._release(driver)
 
     async def _acquire(self) -> _PooledConnection:
-        with _opening():
+        with _translate_opening_errors():
             try:
                 return await self._pool.acquire()
             except asyncpg.InterfaceError:
@@ -112,7 +110,7 @@ class Database:
             return
 
     @asynccontextmanager
-    async def _bounded(self, seconds: float | None) -> AsyncIterator[None]:
+    async def _limit_time(self, seconds: float | None) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._bounds.work_seconds if seconds is None else seconds) as timeout:
                 yield
@@ -149,14 +147,14 @@ async def open_database(
 
 def connect(url: str, application_name: str, **session: str) -> AbstractAsyncContextManager[Connection]:
     """Open one connection without a pool, and close it after the block; raises DatabaseError where there is none."""
-    return _opened(_Opener(url, application_name, CONNECT_SECONDS, session), {})
+    return _open_connection(_Opener(url, application_name, CONNECT_SECONDS, session), {})
 
 
 class _Opener:
     """Opens connections by one URL, with the session's settings that all have and those of this caller."""
 
     def __init__(self, url: str, application_name: str, seconds: float, session: Session) -> None:
-        self._hosts = Hosts(url)
+        self._hosts = DatabaseHosts(url)
         self._seconds = seconds
         self._settings = {"application_name": application_name, "timezone": "UTC", "jit": "off", **session}
 
@@ -172,8 +170,8 @@ class _Opener:
 
 
 @asynccontextmanager
-async def _opened(opener: _Opener, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
-    with _opening():
+async def _open_connection(opener: _Opener, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
+    with _translate_opening_errors():
         driver = await opener.open(**options)
     connection = Connection(driver)
     try:
@@ -195,7 +193,7 @@ async def _close(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 
 @contextmanager
-def _opening() -> Iterator[None]:
+def _translate_opening_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:

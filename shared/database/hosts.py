@@ -11,7 +11,7 @@ import asyncpg
 
 from shared.database.failures import reason_of
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+OpenedConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # What is one host's own trouble; a wrong password is everyone's.
 _NEXT_HOST = (
@@ -28,7 +28,7 @@ _AVOIDED_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
 
 
-class Hosts:
+class DatabaseHosts:
     """A URL's hosts, and which of them failed lately: those are tried after the others for a while.
 
     So a replica that is away, or whose very name is slow to be found, does not keep each new connection waiting.
@@ -39,7 +39,7 @@ class Hosts:
         self._failures: dict[str, tuple[float, str]] = {}
         self._well = ""
 
-    async def connect(self, seconds: float, **options: Any) -> Connection:
+    async def connect(self, seconds: float, **options: Any) -> OpenedConnection:
         """Connect to the first host that answers and is what the URL wants, within the time.
 
         With prefer-standby that is the first standby, or else the first that answers. Raises the driver's errors, and
@@ -51,7 +51,7 @@ class Hosts:
         prefers_standby = _parameter(self._url, "target_session_attrs") == "prefer-standby"
         deadline = time.monotonic() + seconds
         refusals: dict[str, str] = {}
-        second_choice: tuple[str, Connection] | None = None
+        second_choice: tuple[str, OpenedConnection] | None = None
         try:
             for index, one in enumerate(sorted(urls, key=self._place)):
                 host, now = _host(one), time.monotonic()
@@ -60,7 +60,7 @@ class Hosts:
                     continue
                 try:
                     share = max(0.0, deadline - now) / (len(urls) - index)
-                    connection: Connection = await asyncpg.connect(one, timeout=share, **options)
+                    connection: OpenedConnection = await asyncpg.connect(one, timeout=share, **options)
                 except _NEXT_HOST as error:
                     refusals[host] = reason_of(error)
                     if not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
@@ -111,7 +111,7 @@ def split_hosts(url: str) -> list[str]:
     return urls if len(urls) > 1 else [url]
 
 
-async def _is_standby(connection: Connection) -> bool:
+async def _is_standby(connection: OpenedConnection) -> bool:
     """Whether the server follows another one; it says so by itself since PostgreSQL 14."""
     said = getattr(connection.get_settings(), "in_hot_standby", None)
     return said == "on" if said is not None else bool(await connection.fetchval("SELECT pg_is_in_recovery()"))

@@ -10,7 +10,7 @@ from shared.database.connection import Connection
 from shared.database.database import connect
 from shared.database.failures import reason_of
 from shared.database.password import scram_verifier
-from shared.database.versions import Migration, read_migrations, update_schema
+from shared.database.versions import Migration, advance_schema, read_migrations
 from shared.errors import DatabaseError, DatabaseUnavailableError
 from shared.logging import get_logger
 
@@ -43,13 +43,19 @@ async def migrate(owner_url: str, passwords: Mapping[str, str]) -> None:
     async with connect(owner_url, "minutebook-migrate") as connection:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                await _migrate_once(connection, migrations, passwords)
+                while not await _migrate_once(connection, migrations, passwords):
+                    pass
                 break
             except (DatabaseError, asyncpg.PostgresError) as error:
                 cause = error.__cause__ or error
                 if isinstance(cause, asyncpg.InsufficientPrivilegeError):
                     raise DatabaseError(
                         f"Only the database's owner can migrate it ({reason_of(cause)}); correct MIGRATE_DATABASE_URL."
+                    ) from cause
+                if isinstance(cause, asyncpg.DependentObjectsStillExistError):
+                    raise DatabaseError(
+                        "Something that is not Minutebook's own needs what is replaced"
+                        f" ({cause.detail or reason_of(cause)}); drop it, migrate, and make it anew."
                     ) from cause
                 if not isinstance(cause, _COLLISIONS):
                     raise
@@ -62,7 +68,8 @@ async def migrate(owner_url: str, passwords: Mapping[str, str]) -> None:
     log.info("database_migrated", version=len(migrations), roles=ROLES)
 
 
-async def _migrate_once(connection: Connection, migrations: Sequence[Migration], passwords: Mapping[str, str]) -> None:
+async def _migrate_once(connection: Connection, migrations: Sequence[Migration], passwords: Mapping[str, str]) -> bool:
+    """Run at most one numbered file, in one transaction; True when the database is what this version needs."""
     async with connection.transaction():
         # Both waits are bounded: for another migration, so that one that hangs is said and not shared, and for the
         # tables' locks, since everyone who reads or writes a table stands in line behind whoever waits for all of it.
@@ -72,9 +79,11 @@ async def _migrate_once(connection: Connection, migrations: Sequence[Migration],
         await connection.execute("SET LOCAL client_min_messages = warning")
         for role in ROLES:
             await _ensure_role(connection, role, passwords.get(role))
-        await update_schema(connection, migrations)
-        await connection.execute(_RIGHTS_FILE.read_text(encoding="utf-8"))
-        await _ensure_database_rights(connection)
+        is_newest = await advance_schema(connection, migrations)
+        if is_newest:
+            await connection.execute(_RIGHTS_FILE.read_text(encoding="utf-8"))
+            await _ensure_database_rights(connection)
+    return is_newest
 
 
 async def _ensure_role(connection: Connection, role: str, password: str | None) -> None:

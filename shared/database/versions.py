@@ -29,16 +29,21 @@ class Migration(NamedTuple):
 
 
 def read_migrations(folder: Path = MIGRATIONS_FOLDER) -> list[Migration]:
-    """Return the numbered files of a folder in their order."""
+    """Return the numbered files of a folder in order; raises DatabaseError for a number left out or given twice."""
     files = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    return [Migration(int(file.name[:4]), file.name, file.read_text(encoding="utf-8")) for file in files]
+    migrations = [Migration(int(file.name[:4]), file.name, file.read_text(encoding="utf-8")) for file in files]
+    for expected, migration in enumerate(migrations, 1):
+        if migration.version != expected:
+            raise DatabaseError(f"{folder} has {migration.name} where {expected:04} is due; number the files anew.")
+    return migrations
 
 
-async def update_schema(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Create the schema in a new database, or run the files that an older one lacks; within the caller's transaction.
+async def advance_schema(connection: Connection, migrations: Sequence[Migration]) -> bool:
+    """Create the schema in a new database, or run the next file that an older one lacks; True when none is left.
 
-    A database with tables but without versions is as it was before there were any: version 0. Raises DatabaseError for
-    one that a newer Minutebook made, or whose files were others.
+    To be called in a transaction for each file, so that no file's locks are held while the next one works. A database
+    with tables but without versions is as it was before there were any: version 0. Raises DatabaseError for one that a
+    newer Minutebook made, or whose files were others.
     """
     if await connection.fetchval("SELECT to_regclass('public.schema_versions') IS NULL"):
         is_new = await connection.fetchval("SELECT to_regclass('public.ticks') IS NULL")
@@ -57,10 +62,12 @@ async def update_schema(connection: Connection, migrations: Sequence[Migration])
             await _insert_versions(connection, migrations)
     applied = await connection.fetch("SELECT version, name, checksum FROM public.schema_versions ORDER BY version")
     _check(applied, migrations)
-    for migration in migrations[len(applied) :]:
-        log.info("schema_migration_started", file=migration.name)
-        await connection.execute(migration.script)
-        await _insert_versions(connection, [migration])
+    left = migrations[len(applied) :]
+    if left:
+        log.info("schema_migration_started", file=left[0].name)
+        await connection.execute(left[0].script)
+        await _insert_versions(connection, left[:1])
+    return len(left) <= 1
 
 
 def _check(applied: Sequence[Record], migrations: Sequence[Migration]) -> None:

@@ -7,6 +7,7 @@ import asyncpg
 import httpx
 import pytest
 
+from shared.errors import DataRefusedError
 from tests.integration.api_server import START, add_ticks, at, beat, make_ticks, serving, store, text
 from tests.postgres import Database
 
@@ -145,13 +146,14 @@ async def test_a_page_that_an_earlier_beginning_would_fill_is_not_kept(database:
         assert int(short.headers["cache-control"].removeprefix("public, max-age=")) <= 40
 
 
+@pytest.mark.parametrize("mistake", [ZeroDivisionError("secret"), DataRefusedError("Postgres: secret")])
 async def test_a_mistake_of_ours_is_a_problem_without_its_internals(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, mistake: Exception
 ) -> None:
-    """The log has the traceback under the request's id."""
+    """The log has the traceback under the request's id; a query that computes what no type holds is one too."""
 
     async def fail(*_: object) -> None:
-        raise ZeroDivisionError("secret")
+        raise mistake
 
     monkeypatch.setattr("api.latest.routes.select_latest_tick", fail)
     response = await client.get("/price/latest", headers={"Origin": "https://example.org"})

@@ -158,12 +158,14 @@ async def test_a_snapshot_sees_one_state(ours: OurDatabase) -> None:
 
     async def count_twice(connection: Connection) -> tuple[object, object]:
         before = await connection.fetchval("SELECT count(*) FROM ticks")
-        await ours.write(insert)
+        if not before:
+            await ours.write(insert)
         return before, await connection.fetchval("SELECT count(*) FROM ticks")
 
     assert await ours.read(count_twice, snapshot=True) == (0, 0)
-    with pytest.raises(DatabaseUnavailableError, match="read-only"):
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await ours.read(insert, snapshot=True)
+    assert await ours.write(count_twice) == (1, 1)
 
 
 async def test_a_read_is_tried_once_more_where_the_server_cut_its_connection(
@@ -186,6 +188,86 @@ async def test_a_read_is_tried_once_more_where_the_server_cut_its_connection(
         await ours.write(cut_the_first)
     assert times == 1
     assert await ours.write(select_one) == 1
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_a_statement_that_takes_too_long_is_not_tried_again(database: Database, snapshot: bool) -> None:
+    """That would double the load of a server that is short of time already; the connection serves on."""
+    times, backends = 0, set()
+
+    async def sleep(connection: Connection) -> None:
+        nonlocal times
+        times += 1
+        backends.add(await connection.fetchval("SELECT pg_backend_pid()"))
+        await connection.execute("SELECT pg_sleep(60)")
+
+    async def note(connection: Connection) -> None:
+        backends.add(await connection.fetchval("SELECT pg_backend_pid()"))
+
+    session = {"statement_timeout": "50ms"}
+    async with open_database(database.owner_url, "test", BOUNDS, session) as ours:
+        with pytest.raises(DatabaseUnavailableError, match=r"cannot serve this now .*statement timeout"):
+            await ours.read(sleep, snapshot=snapshot)
+        await ours.read(note)
+    assert (times, len(backends)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "raised"),
+    [
+        ("08006", DatabaseUnavailableError),
+        ("25P03", DatabaseUnavailableError),
+        ("25P04", DatabaseUnavailableError),
+        ("40001", DatabaseUnavailableError),
+        ("40P01", DatabaseUnavailableError),
+        ("42501", DatabaseOutdatedError),
+        ("42P01", DatabaseOutdatedError),
+        ("53100", DatabaseUnavailableError),
+        ("53200", DatabaseUnavailableError),
+        ("53300", DatabaseUnavailableError),
+        ("55P03", DatabaseUnavailableError),
+        ("57014", DatabaseUnavailableError),
+        ("57P01", DatabaseUnavailableError),
+        ("57P05", DatabaseUnavailableError),
+        ("58030", DatabaseUnavailableError),
+        ("22003", DataRefusedError),
+        ("23514", DataRefusedError),
+        ("42601", asyncpg.PostgresSyntaxError),
+        ("42804", asyncpg.DatatypeMismatchError),
+        ("P0001", asyncpg.RaiseError),
+    ],
+)
+async def test_each_state_is_the_error_that_says_what_to_do(
+    ours: OurDatabase, state: str, raised: type[Exception]
+) -> None:
+    """What passes by waiting, what `migrate` mends, what the data are wrong in, what only a programmer mends."""
+
+    async def fail(connection: Connection) -> None:
+        await connection.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$")
+
+    with pytest.raises(raised) as caught:
+        await ours.write(fail)
+    assert type(caught.value) is raised or isinstance(caught.value, DatabaseUnavailableError)
+
+
+async def test_a_table_that_changed_under_a_prepared_statement_is_asked_for_again(
+    ours: OurDatabase, database: Database
+) -> None:
+    """As while a new version is rolled out: the caller's next try does."""
+
+    async def select(connection: Connection) -> object:
+        return await connection.fetchrow("SELECT * FROM changing")
+
+    async with connect(database.owner_url, "test") as other:
+        await other.execute("CREATE TABLE changing (x integer)")
+        await asyncio.gather(*(ours.write(select) for _ in range(BOUNDS.pool_size)))
+        await other.execute("ALTER TABLE changing ALTER COLUMN x TYPE text")
+        for _ in range(BOUNDS.pool_size):
+            try:
+                await ours.write(select)
+            except DatabaseUnavailableError:
+                continue
+        assert await ours.write(select) is None
 
 
 @pytest.mark.parametrize("method", ["read", "write"])

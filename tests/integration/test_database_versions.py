@@ -12,7 +12,7 @@ import pytest
 from shared.database.connection import Connection
 from shared.database.database import connect
 from shared.database.migrate import migrate
-from shared.database.versions import MIGRATIONS_FOLDER, Migration, read_migrations, update_schema
+from shared.database.versions import MIGRATIONS_FOLDER, Migration, advance_schema, read_migrations
 from shared.errors import DatabaseError
 from tests.integration.catalogue import select_objects
 from tests.postgres import Database
@@ -94,7 +94,7 @@ async def test_each_version_goes_on_to_the_newest(database: Database, empty_data
         await make_version_0(old)
         for count in range(len(migrations)):
             async with old.transaction():
-                await update_schema(old, migrations[:count])
+                assert await advance_schema(old, migrations[:count])
             assert await old.fetchval("SELECT count(*) FROM schema_versions") == count
         await asyncio.gather(*(migrate(empty_database.owner_url, {}) for _ in range(3)))
         assert await select_objects(old) == await select_objects(new)
@@ -165,16 +165,78 @@ async def test_a_database_of_other_files_is_refused(database: Database, change: 
         assert (await select_objects(connection), await select_rows(connection)) == before
 
 
-async def test_a_file_that_fails_leaves_everything_as_it_was(empty_database: Database) -> None:
-    """All files are one transaction."""
-    migrations = [*read_migrations(), Migration(9999, "9999_wrong.sql", "CREATE TABLE half (); SELECT 1 / 0")]
+async def update(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Run file after file, each in a transaction."""
+    is_newest = False
+    while not is_newest:
+        async with connection.transaction():
+            is_newest = await advance_schema(connection, migrations)
+
+
+async def test_a_file_that_fails_leaves_what_those_before_it_made(empty_database: Database) -> None:
+    """Each file is a transaction, so that the next try goes on where this one ended."""
+    known = read_migrations()
+    wrong = Migration(len(known) + 1, "wrong.sql", "CREATE TABLE half (); SELECT 1 / 0")
     async with connect(empty_database.owner_url, "test") as connection:
         await make_version_0(connection)
-        before = await select_objects(connection)
         with pytest.raises(DatabaseError, match="division by zero"):
-            async with connection.transaction():
-                await update_schema(connection, migrations)
-        assert await select_objects(connection) == before
+            await update(connection, [*known, wrong])
+        assert await connection.fetchval("SELECT to_regclass('half')") is None
+        assert await connection.fetchval("SELECT max(version) FROM schema_versions") == len(known)
+        await update(connection, [*known, wrong._replace(script="CREATE TABLE whole ()")])
+        assert await connection.fetchval("SELECT to_regclass('whole') IS NOT NULL")
+
+
+async def test_a_file_that_takes_long_keeps_no_table_of_those_before_it(empty_database: Database) -> None:
+    """The first one needs all of `ticks` for an instant; who reads and writes them waits for no other file."""
+    slow = Migration(2, "slow.sql", "SELECT pg_advisory_xact_lock(1)")
+    async with (
+        connect(empty_database.owner_url, "test") as connection,
+        connect(empty_database.owner_url, "test") as other,
+    ):
+        await make_version_0(connection)
+        await other.execute("SELECT pg_advisory_lock(1)")
+        async with asyncio.TaskGroup() as tasks, asyncio.timeout(20):
+            updating = tasks.create_task(update(connection, [read_migrations()[0], slow]))
+            while not await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+            assert await other.fetchval("SELECT count(*) FROM ticks", timeout_seconds=5)
+            await other.execute("UPDATE ticks SET corrected_at = now()", timeout_seconds=5)
+            assert not updating.done()
+            await other.execute("SELECT pg_advisory_unlock(1)")
+
+
+async def test_a_database_that_was_not_migrated_for_long_gets_what_it_lacks(
+    database: Database, empty_database: Database
+) -> None:
+    """Two columns came before there were versions."""
+    async with connect(empty_database.owner_url, "test") as old, connect(database.owner_url, "test") as new:
+        await make_version_0(old)
+        await old.execute("ALTER TABLE collected_symbols DROP COLUMN until")
+        await old.execute("ALTER TABLE absences DROP COLUMN is_refused")
+        await migrate(empty_database.owner_url, {})
+        assert await select_objects(old) == await select_objects(new)
+
+
+async def test_what_others_made_of_a_table_is_not_destroyed(empty_database: Database) -> None:
+    """The migration ends with a sentence that names it, and goes on when it is gone."""
+    async with connect(empty_database.owner_url, "test") as connection:
+        await make_version_0(connection)
+        await connection.execute("CREATE VIEW theirs AS SELECT point FROM forecasts")
+        with pytest.raises(DatabaseError, match=r"needs what is replaced \(view theirs .*drop it, migrate"):
+            await migrate(empty_database.owner_url, {})
+        assert await connection.fetchval("SELECT count(*) FROM theirs")
+        await connection.execute("DROP VIEW theirs")
+        await migrate(empty_database.owner_url, {})
+
+
+@pytest.mark.parametrize("names", [["0001_one.sql", "0001_two.sql"], ["0001_one.sql", "0003_three.sql"]])
+def test_a_number_twice_or_left_out_is_refused(tmp_path: Path, names: list[str]) -> None:
+    """As when two branches each added a file."""
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(DatabaseError, match=rf"has {names[1]} where 0002 is due"):
+        read_migrations(tmp_path)
 
 
 def test_files_are_numbered_without_a_gap() -> None:

@@ -106,7 +106,7 @@ async def test_set_up_is_a_command(minio: BucketSettings) -> None:
         "MINIO_ROOT_PASSWORD": minio.root_password.get_secret_value(),
         "MINIO_BUCKET": "commanded",
     }
-    for said in (b"was made", b"is there"):
+    for said in (b"was made", b"exists"):
         async with python("-m", "deploy.bucket", environment=environment) as process:
             output, _ = await process.communicate()
             assert process.returncode == 0

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from shared.database.hosts import Hosts, split_hosts
+from shared.database.hosts import DatabaseHosts, split_hosts
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ class Servers:
         self.logins.append(Login(host, is_standby=self.answering[host]))
         return self.logins[-1]
 
-    async def connected(self, hosts: Hosts) -> str:
+    async def connected(self, hosts: DatabaseHosts) -> str:
         """Connect, and return to which host; no other login is left open."""
         login = cast("Login", await hosts.connect(3.0))
         assert [each for each in self.logins if each.is_open] == [login]
@@ -103,7 +103,7 @@ PREFERRING = "postgresql://replica,primary/db?target_session_attrs=prefer-standb
 
 async def test_a_host_that_failed_comes_after_the_others_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replica that is away costs one connection its time and not each; later it is preferred again."""
-    servers, hosts = Servers(monkeypatch), Hosts(PREFERRING)
+    servers, hosts = Servers(monkeypatch), DatabaseHosts(PREFERRING)
     assert await servers.connected(hosts) == "replica"
     del servers.answering["replica"]
     assert await servers.connected(hosts) == "primary"
@@ -117,7 +117,7 @@ async def test_a_host_that_failed_comes_after_the_others_for_a_while(monkeypatch
 
 async def test_when_all_are_away_the_one_that_was_well_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the others once a second, so that one is found as soon as it is back; each is named with its reason."""
-    servers, hosts = Servers(monkeypatch), Hosts(PREFERRING)
+    servers, hosts = Servers(monkeypatch), DatabaseHosts(PREFERRING)
     del servers.answering["replica"]
     assert await servers.connected(hosts) == "primary"
     del servers.answering["primary"]
@@ -136,7 +136,7 @@ async def test_a_standby_is_looked_for_among_all_hosts_with_one_login_each(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     """Before the first that answered is taken; and each has its full share of the time."""
-    servers, hosts = Servers(monkeypatch), Hosts(url)
+    servers, hosts = Servers(monkeypatch), DatabaseHosts(url)
     assert await servers.connected(hosts) == "replica"
     del servers.answering["replica"]
     servers.asked.clear()
@@ -146,7 +146,7 @@ async def test_a_standby_is_looked_for_among_all_hosts_with_one_login_each(
     assert sorted(servers.asked) == ["primary", "replica"]
     assert servers.shares == [1.5, 3.0]
     servers.answering = {"replica": False, "primary": False}
-    assert await servers.connected(Hosts(url)) == urlsplit(url).netloc.partition(",")[0]
+    assert await servers.connected(DatabaseHosts(url)) == urlsplit(url).netloc.partition(",")[0]
 
 
 async def test_login_in_hand_is_given_back_when_the_search_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,5 +154,5 @@ async def test_login_in_hand_is_given_back_when_the_search_fails(monkeypatch: py
     servers = Servers(monkeypatch)
     servers.answering["locked"] = True
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await Hosts("postgresql://primary,locked/db?target_session_attrs=prefer-standby").connect(1.0)
+        await DatabaseHosts("postgresql://primary,locked/db?target_session_attrs=prefer-standby").connect(1.0)
     assert [(login.host, login.is_open) for login in servers.logins] == [("primary", False)]

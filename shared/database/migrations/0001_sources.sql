@@ -1,5 +1,9 @@
 -- Several exchanges beside one another: each has its clock and its pause, and may leave amounts untold.
 
+-- A database that was not migrated for long may lack these two.
+ALTER TABLE collected_symbols ADD COLUMN IF NOT EXISTS until timestamptz;
+ALTER TABLE absences ADD COLUMN IF NOT EXISTS is_refused boolean NOT NULL DEFAULT false;
+
 ALTER TABLE ticks
     ALTER COLUMN quote_volume DROP NOT NULL,
     ALTER COLUMN trades DROP NOT NULL,
