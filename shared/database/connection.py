@@ -1,6 +1,6 @@
 """A connection to Postgres whose methods raise Minutebook's own errors."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -57,7 +57,7 @@ class Connection:
         with self._translate_errors():
             return await self._driver.execute(query, *arguments, timeout=timeout_seconds)
 
-    async def copy_csv(self, table: str, columns: Sequence[str], pieces: Iterable[bytes]) -> None:
+    async def copy_csv(self, table: str, columns: Sequence[str], pieces: Sequence[bytes]) -> None:
         """Copy the lines of a CSV into a table; a line may go on in the next piece."""
 
         async def source() -> AsyncIterator[bytes]:
@@ -89,7 +89,7 @@ class Connection:
                 with self._translate_errors():
                     await transaction.rollback()
             except DatabaseError:
-                # What the block raised says more. Without its connection the server undoes the transaction.
+                # The block's own error is the useful one. The server undoes a transaction whose connection ends.
                 self.terminate()
             raise
         except BaseException:
@@ -106,7 +106,7 @@ class Connection:
             self._driver.terminate()
 
     def mark_returned(self) -> None:
-        """Note that its work is over: whoever still uses it makes a mistake, which is not Postgres's."""
+        """Note that its work is over: to use it later is a programmer's mistake."""
         self._is_returned = True
 
     @contextmanager

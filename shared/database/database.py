@@ -59,7 +59,7 @@ class Database:
             try:
                 return await self._run(work, isolation, readonly=snapshot)
             except ConnectionLostError:
-                # Whatever cut this connection has cut the others too.
+                # The pool's other connections were probably lost with it.
                 await self._pool.expire_connections()
                 return await self._run(work, isolation, readonly=snapshot)
 
@@ -106,7 +106,7 @@ class Database:
         try:
             await self._pool.release(driver)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            # The driver has ended it, and the pool opens another one. What the work returned or raised is what counts.
+            # The driver has ended it, and the pool opens another one; the work's own result or error is returned.
             return
 
     @asynccontextmanager

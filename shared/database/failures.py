@@ -65,10 +65,17 @@ def translate(error: Exception, *, is_cut_off: bool, is_read_only: bool = False)
         return None
     if isinstance(error, _BUSY):
         return DatabaseUnavailableError(f"Postgres cannot serve this now ({reason_of(error)}); try again.")
-    # The driver raises a DataError of its own, without a severity, for an argument of the wrong type.
-    if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError) and error.severity is not None:
+    if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError) and not _is_mistake(error):
         return DataRefusedError(f"Postgres: {error}", constraint=error.constraint_name)
     return None
+
+
+def _is_mistake(error: asyncpg.PostgresError) -> bool:
+    """Whether the statement is wrong, rather than the data: it leaves a column out, or divides by zero.
+
+    The driver raises a DataError of its own, without a severity, for an argument of the wrong type.
+    """
+    return error.severity is None or isinstance(error, asyncpg.NotNullViolationError | asyncpg.DivisionByZeroError)
 
 
 def translate_opening(error: Exception) -> DatabaseError | None:

@@ -13,7 +13,7 @@ from shared.database.failures import reason_of
 
 OpenedConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-# What is one host's own trouble; a wrong password is everyone's.
+# After these the next host is tried. A wrong password is not among them: it is wrong at each host.
 _NEXT_HOST = (
     OSError,
     asyncpg.PostgresConnectionError,

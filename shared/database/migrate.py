@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
+from shared.backoff import Backoff
 from shared.database.connection import Connection
 from shared.database.database import connect
 from shared.database.failures import reason_of
@@ -40,6 +41,7 @@ async def migrate(owner_url: str, passwords: Mapping[str, str]) -> None:
     schema that does not come from this version's files.
     """
     migrations = read_migrations()
+    backoff = Backoff(0.3, 2.0)
     async with connect(owner_url, "minutebook-migrate") as connection:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -64,14 +66,14 @@ async def migrate(owner_url: str, passwords: Mapping[str, str]) -> None:
                         f"Other sessions keep the migration from what it changes ({reason_of(cause)}); try again, and"
                         " see pg_stat_activity for who they are."
                     ) from cause
-                await asyncio.sleep(0.2 * attempt)
+                await asyncio.sleep(backoff.next())
     log.info("database_migrated", version=len(migrations), roles=ROLES)
 
 
 async def _migrate_once(connection: Connection, migrations: Sequence[Migration], passwords: Mapping[str, str]) -> bool:
     """Run at most one numbered file, in one transaction; True when the database is what this version needs."""
     async with connection.transaction():
-        # Both waits are bounded: for another migration, so that one that hangs is said and not shared, and for the
+        # Both waits are bounded: for another migration, so that one that hangs is reported, and for the
         # tables' locks, since everyone who reads or writes a table stands in line behind whoever waits for all of it.
         await connection.execute("SET LOCAL lock_timeout = '60s'")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import asyncpg
+
 from shared.database.connection import Connection, Record
-from shared.errors import DatabaseError
+from shared.database.failures import reason_of
+from shared.errors import DatabaseError, DatabaseOutdatedError, DataRefusedError
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -47,6 +50,11 @@ async def advance_schema(connection: Connection, migrations: Sequence[Migration]
     """
     if await connection.fetchval("SELECT to_regclass('public.schema_versions') IS NULL"):
         is_new = await connection.fetchval("SELECT to_regclass('public.ticks') IS NULL")
+        if not is_new and await connection.fetchval("SELECT to_regclass('public.forecast_scores') IS NULL"):
+            raise DatabaseError(
+                "The database was made before forecasts were kept, which is older than what can be migrated;"
+                " migrate an empty one, and collect into that."
+            )
         await connection.execute(
             """
             CREATE TABLE public.schema_versions (
@@ -65,9 +73,17 @@ async def advance_schema(connection: Connection, migrations: Sequence[Migration]
     left = migrations[len(applied) :]
     if left:
         log.info("schema_migration_started", file=left[0].name)
-        await connection.execute(left[0].script)
+        await _run(connection, left[0])
         await _insert_versions(connection, left[:1])
     return len(left) <= 1
+
+
+async def _run(connection: Connection, migration: Migration) -> None:
+    try:
+        await connection.execute(migration.script)
+    except (asyncpg.PostgresError, DatabaseOutdatedError, DataRefusedError) as error:
+        cause = error.__cause__ or error
+        raise DatabaseError(f"{migration.name} cannot be run on this database ({reason_of(cause)}).") from cause
 
 
 def _check(applied: Sequence[Record], migrations: Sequence[Migration]) -> None:

@@ -179,7 +179,7 @@ async def test_a_file_that_fails_leaves_what_those_before_it_made(empty_database
     wrong = Migration(len(known) + 1, "wrong.sql", "CREATE TABLE half (); SELECT 1 / 0")
     async with connect(empty_database.owner_url, "test") as connection:
         await make_version_0(connection)
-        with pytest.raises(DatabaseError, match="division by zero"):
+        with pytest.raises(DatabaseError, match=r"wrong.sql cannot be run on this database \(division by zero\)"):
             await update(connection, [*known, wrong])
         assert await connection.fetchval("SELECT to_regclass('half')") is None
         assert await connection.fetchval("SELECT max(version) FROM schema_versions") == len(known)
@@ -216,6 +216,15 @@ async def test_a_database_that_was_not_migrated_for_long_gets_what_it_lacks(
         await old.execute("ALTER TABLE absences DROP COLUMN is_refused")
         await migrate(empty_database.owner_url, {})
         assert await select_objects(old) == await select_objects(new)
+
+
+async def test_a_database_of_before_there_were_forecasts_is_refused(empty_database: Database) -> None:
+    """With a sentence that does not send its reader in a circle."""
+    async with connect(empty_database.owner_url, "test") as connection:
+        await make_version_0(connection)
+        await connection.execute("DROP TABLE forecast_scores, forecasts_due, forecasts, trainings, models")
+    with pytest.raises(DatabaseError, match="older than what can be migrated"):
+        await migrate(empty_database.owner_url, {})
 
 
 async def test_what_others_made_of_a_table_is_not_destroyed(empty_database: Database) -> None:
