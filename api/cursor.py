@@ -13,6 +13,7 @@ from api.problems import ProblemError
 from shared.instant import EPOCH, from_milliseconds, to_milliseconds
 
 _VERSION = 1
+_EARLIEST = datetime(1973, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 2, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -67,7 +68,7 @@ def decode_cursor(text: str, route: str, given: Mapping[str, str]) -> Cursor:
         )
     except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
         raise foreign_cursor() from error
-    if version != _VERSION or cursor.route != route or not cursor.start <= cursor.end <= _LATEST:
+    if version != _VERSION or cursor.route != route or not _EARLIEST <= cursor.start <= cursor.end <= _LATEST:
         raise foreign_cursor()
     _check(cursor, given)
     return cursor

@@ -11,7 +11,7 @@ import orjson
 
 from api.fields import TEXT, Field, Object
 
-# By the column's name: of each value the text that JSON has, without quotes, and `null` for none.
+# By the column's name, in any order: of each value the text that JSON has, without quotes, and `null` for none.
 Texts: TypeAlias = dict[str, list[str]]
 NULL = "null"
 
@@ -55,12 +55,13 @@ class Table:
         """Return a line a row, below the columns' names; a null is nothing."""
         lines = [(",".join([column.name for column in self.columns]) + "\n").encode()] if with_header else []
         for piece in pieces:
-            columns = [self._csv_column(name, values) for name, values in piece.items()]
+            columns = [self._csv_column(column.name, piece[column.name]) for column in self.columns]
             lines.append("".join([",".join(row) + "\n" for row in zip(*columns, strict=True)]).encode())
         return b"".join(lines)
 
     def _rows(self, piece: Texts) -> list[str]:
-        rows = zip(*self._escaped(piece).values(), strict=True)
+        texts = self._escaped(piece)
+        rows = zip(*(texts[column.name] for column in self.columns), strict=True)
         template, first = self._row, self._first_of_last
         if first is None:
             return [template % row for row in rows]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.fields import DECIMAL, FLOAT, INTEGER, SECOND, Field, Object, Pair
+from api.fields import DECIMAL, FLOAT, INTEGER, SECOND, TEXT, Field, Object, Pair
 from api.history.fields import BAR_FIELDS
 from api.history.queries import BarPage
 from api.history.view import iterate_texts
@@ -50,6 +50,15 @@ def test_every_form_reads_back_alike(piece: int, rows: list[tuple[str, float]], 
     lines = list(csv.DictReader(io.StringIO(table.csv(pieces(), with_header=True).decode(), newline="")))
     assert [line["source"] for line in lines] == [source for source, _ in expected]
     assert [float(line["feature"]) if line["feature"] else None for line in lines] == [row["feature"] for row in read]
+
+
+def test_the_declaration_says_the_order_and_not_the_texts() -> None:
+    """So that a field is added in one place."""
+    table = Table((Field("a", TEXT, ""), Field("b", INTEGER, ""), Field("c", INTEGER, "")))
+    texts = {"c": ["3"], "a": ["one, two"], "b": ["2"]}
+    assert table.rows_json([texts]) == b'[{"a":"one, two","b":2,"c":3}]'
+    assert table.columns_json([texts]) == b'{"a":["one, two"],"b":[2],"c":[3]}'
+    assert table.csv([texts], with_header=True) == b'a,b,c\n"one, two",2,3\n'
 
 
 def test_what_a_row_lacks_is_null_in_json_and_nothing_in_csv() -> None:
