@@ -1,6 +1,8 @@
 """Reads a range of minutes from a source, page by page, whatever the length and order of its answers."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from collector.klines import KlinePage, arrange_klines
 from collector.sources.source import Source, cut_pages
@@ -32,9 +34,10 @@ async def read_newest_klines(source: Source, symbol: str, wanted: Run) -> tuple[
 
 
 async def _read_pages(source: Source, symbol: str, wanted: Run, due_until: datetime, *, urgent: bool) -> KlinePage:
-    """Ask for `wanted`, and for what an answer leaves out before its first row, or after its last one if it is due.
+    """Ask for `wanted`, and for what an answer leaves out at the end that it has not begun with, if that is due.
 
-    So a host that gives fewer rows at a time than it was asked for does not make minutes look absent.
+    So a host that gives fewer rows at a time than it was asked for does not make minutes look absent. Rows whose order
+    says nothing, such as a single one, may have been cut off at either end.
     """
     found = KlinePage([], [])
     left = list(cut_pages(wanted, source.page_minutes))
@@ -48,11 +51,17 @@ async def _read_pages(source: Source, symbol: str, wanted: Run, due_until: datet
             continue
         # On the grid: some opens are off the minute by seconds.
         first, end = floor_minute(min(times)), floor_minute(max(times)) + MINUTE
-        if end < min(due_until, asked.end):
+        minutes = [kline.minute for kline in page.klines]
+        if end < min(due_until, asked.end) and not _do_ascend(minutes[::-1]):
             left.append(Run(end, asked.end))
-        if asked.start < first:
+        if asked.start < first and not _do_ascend(minutes):
             left.append(Run(asked.start, first))
     return found
+
+
+def _do_ascend(times: Sequence[datetime]) -> bool:
+    """Whether there is an order in these times, and it is from old to new."""
+    return len(times) > 1 and all(earlier < later for earlier, later in pairwise(times))
 
 
 def _list_open_times(page: KlinePage) -> list[datetime]:

@@ -103,8 +103,9 @@ class Source(Protocol):
     async def fetch_page(self, name: str, asked: Run, *, urgent: bool = False) -> KlinePage:
         """Return what one question for `asked`, at most `page_minutes` long, brings.
 
-        The rows may come in any order, be fewer than there are, lie outside of `asked`, and hold the candle that is
-        still open. Whoever asks goes on until an answer has nothing new.
+        The rows may lie outside of `asked`, and hold the candle that is still open. Where they are fewer than there
+        are, they tell by their order at which end they begin: rows from old to new are the oldest, rows from new to
+        old the newest. In any other order they may be any, and what lies before and after them is asked for too.
         """
 
     async def find_history_end(self, name: str, before: datetime) -> datetime:

@@ -1,6 +1,7 @@
 """What is asked of an exchange whose answers are not as Binance's: short pages, nonsense rows, paths it has not."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 import structlog
@@ -32,12 +33,41 @@ async def test_page_is_whole_however_few_rows_come_at_a_time(cap: int) -> None:
     assert has_later
 
 
-async def test_page_that_ends_early_is_asked_on_once() -> None:
-    """Where the exchange really has no more, one further question settles it."""
-    async with source_at(peculiar := Peculiar(spoil=lambda rows: rows[:400] if len(rows) == 1_000 else [])) as source:
+@pytest.mark.parametrize(("kept", "questions"), [(slice(400), 2), (slice(3, None), 1), (slice(3, 400), 2)])
+async def test_page_that_ends_early_is_asked_on_once(kept: slice, questions: int) -> None:
+    """Where the exchange really has no more, one further question settles it; before its oldest row it has none."""
+    async with source_at(peculiar := Peculiar(spoil=lambda rows: rows[kept] if len(rows) == 1_000 else [])) as source:
         page = await read_closed_klines(source, "BTCUSDT", Run(START, START + 1_000 * MINUTE))
-    assert len(page.klines) == 400
-    assert peculiar.asked.count("/api/v3/klines") == 2
+    assert len(page.klines) == len(range(1_000)[kept])
+    assert peculiar.asked.count("/api/v3/klines") == questions
+
+
+async def test_hole_where_the_live_window_begins_costs_no_further_question() -> None:
+    """It would be asked for with each look at the newest minute."""
+    async with source_at(peculiar := Peculiar(spoil=lambda rows: rows[2:])) as source:
+        newest, has_later = await read_newest_klines(source, "BTCUSDT", Run(NOW - 15 * MINUTE, NOW))
+    assert (len(newest.klines), has_later) == (13, True)
+    assert peculiar.asked.count("/api/v3/klines") == 1
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda rows: rows[::-1][:7],
+        lambda rows: rows[-1:],
+        lambda rows: rows[:1],
+        lambda rows: [*rows[-1:], *rows[-7:-1]],
+        lambda rows: rows[10:12][::-1] + rows[9:10] + rows[12:13] if len(rows) > 12 else rows,
+    ],
+    ids=["newest first", "newest alone", "oldest alone", "newest out of order", "middle out of order"],
+)
+async def test_page_is_whole_in_whatever_order_its_rows_are_cut_off(
+    cut: Callable[[list[object]], list[object]],
+) -> None:
+    """Only an order proves that nothing was left out before the first row, or after the last."""
+    async with source_at(Peculiar(spoil=cut)) as source:
+        page = await read_closed_klines(source, "BTCUSDT", Run(START, START + 40 * MINUTE))
+    assert [kline.minute for kline in page.klines] == [START + n * MINUTE for n in range(40)]
 
 
 async def test_exchange_without_info_is_well() -> None:
