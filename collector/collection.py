@@ -11,6 +11,7 @@ from collector.live import LiveMinutes
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
 from collector.sources.source import CloseListener
+from collector.store import take_write_lock
 from collector.symbols import update_given_up_symbols, upsert_collected_symbol
 from collector.tasks import Job, run_until
 from shared.database.connection import Connection
@@ -50,11 +51,16 @@ class Collection:
         await run_until(self._stop, jobs)
 
     async def _begin_records(self) -> list[datetime]:
-        """Write down that the symbols are collected, and return from when on each record is meant to be whole."""
+        """Write down that the symbols are collected, and return from when on each record is meant to be whole.
+
+        Raises LeadershipLostError when another collector leads.
+        """
         now = self._source.clock.now()
         since = floor_minute(min(now, parse_instant(self._settings.backfill_since, now)))
 
         async def write(connection: Connection) -> list[datetime]:
+            # One that was paused while another took over must not give up what that one collects.
+            await take_write_lock(connection, self._recorder.epoch)
             every = self._settings.symbols
             beginnings = [
                 await upsert_collected_symbol(connection, symbol, every.index(symbol), since)

@@ -34,7 +34,7 @@ class Recorder:
     def __init__(self, database: Database, source: Source, epoch: int, counts: Counts) -> None:
         self.database = database
         self.source = source
-        self._epoch = epoch
+        self.epoch = epoch
         self.counts = counts
         # One thread: unpacking holds the interpreter's lock, so a second would only add its memory.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unpack")
@@ -57,7 +57,7 @@ class Recorder:
             missing = Runs.of(settled) - _kept_minutes(page, stored)
             refused = find_refused_minutes([*page.refused, *stored.refused], missing)
             if missing:
-                await take_write_lock(connection, self._epoch)
+                await take_write_lock(connection, self.epoch)
                 known = await select_absences(connection, symbol, *settled, with_refused=True)
                 # A host that lags may lack what was stored before; that is there all the same.
                 for run in (missing & await select_missing(connection, symbol, *settled)) - known:
@@ -75,7 +75,7 @@ class Recorder:
         async def write(connection: Connection) -> Stored:
             stored = await upsert_klines(connection, self._label(symbol), page.klines)
             # The ledger only under the write lock: parts of one of its runs may be asked for side by side.
-            await take_write_lock(connection, self._epoch)
+            await take_write_lock(connection, self.epoch)
             missing = Runs.of(asked) - _kept_minutes(page, stored)
             refused = find_refused_minutes([*page.refused, *stored.refused], missing)
             now = self.source.clock.now()
@@ -124,7 +124,7 @@ class Recorder:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _label(self, symbol: str) -> Label:
-        return Label(symbol, self.source.label, self._epoch)
+        return Label(symbol, self.source.label, self.epoch)
 
     def _count(self, symbol: str, origin: str, stored: Stored, refused: Sequence[Refusal]) -> None:
         self.counts.add(stored)

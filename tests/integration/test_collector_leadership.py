@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from collector.collection import Collection
+from collector.counts import Counts
 from collector.klines import Label
 from collector.leadership import (
     APPLICATION_PREFIX,
@@ -16,17 +18,21 @@ from collector.leadership import (
     keep_lease,
     release_lease,
 )
+from collector.recorder import Recorder
+from collector.settings import CollectorSettings
 from collector.sources.registry import open_sources
 from collector.store import upsert_klines
+from collector.symbols import upsert_collected_symbol
 from collector.worker import Worker
 from shared.database.connection import Connection
-from shared.database.database import Database, connect
+from shared.database.database import Bounds, Database, connect, open_database
 from shared.errors import DatabaseUnavailableError, LeadershipLostError
 from shared.instant import EPOCH
 from simulator.clock import RunningClock
 from simulator.server import Simulator, running
 from tests.collecting import collecting, collector_setup, connected, eventually
 from tests.klines import kline
+from tests.peculiar_exchange import Peculiar, source_at
 from tests.postgres import Database as DatabaseOfTest
 from tests.simulated import NOON
 
@@ -88,6 +94,26 @@ async def test_successor_ends_what_a_paused_leader_left_open(database: DatabaseO
         with pytest.raises(DatabaseUnavailableError):
             await write_while_another_takes_over()
         assert await successor.fetchval("SELECT count(*) FROM ticks") == 0
+
+
+async def test_paused_leader_gives_up_no_symbol_of_its_successor(database: DatabaseOfTest) -> None:
+    """Whatever it was told to collect itself: what is collected is the leader's to say."""
+    settings = CollectorSettings.load(database_url=database.collector_url, symbols=("ETHUSDT",))
+    async with (
+        source_at(Peculiar()) as source,
+        open_database(database.collector_url, "test", Bounds(2)) as opened,
+        connect(database.collector_url, "test") as successor,
+    ):
+        epoch = await acquire_lease(successor, "paused")
+        assert epoch is not None
+        await successor.execute(EXPIRE)
+        assert await acquire_lease(successor, "successor") == epoch + 1
+        await upsert_collected_symbol(successor, "BTCUSDT", 0, EPOCH)
+        before = await successor.fetch("SELECT * FROM collected_symbols")
+        recorder = Recorder(opened, source, epoch, Counts())
+        with pytest.raises(LeadershipLostError):
+            await Collection(settings, settings.symbols, recorder, asyncio.Event()).run()
+        assert await successor.fetch("SELECT * FROM collected_symbols") == before
 
 
 async def test_renewing_ends_when_another_leads(database: DatabaseOfTest) -> None:
