@@ -15,10 +15,11 @@ from collector.recorder import Recorder
 from collector.settings import CollectorSettings
 from collector.sources.registry import group_by_source, load_source_settings, open_sources
 from collector.symbols import update_since, upsert_backfilled_symbol
-from collector.tasks import find_cause, run_until
+from collector.tasks import run_until
 from collector.worker import Worker
 from shared.database.connection import Connection
 from shared.database.database import Database
+from shared.error_groups import list_errors
 from shared.errors import ExchangeError, LeadershipLostError, UsageError
 from shared.gaps import select_absences, select_missing
 from shared.instant import floor_minute, to_text
@@ -50,16 +51,14 @@ class BackfillCommand:
         What one exchange cannot give keeps no other from being asked; its error is raised afterwards.
         """
         self.is_left_to_leader = False
-        failures: list[ExchangeError] = []
+        failures: list[Exception] = []
 
         async def fill(name: str, symbols: Sequence[str]) -> None:
             try:
                 await self._fill_from(name, symbols, database, epoch)
-            except (ExchangeError, ExceptionGroup) as error:
-                cause = find_cause(error)
-                if not isinstance(cause, ExchangeError):
-                    raise
-                failures.append(cause)
+            except* ExchangeError as errors:
+                # What else was raised beside them goes on its way.
+                failures.extend(list_errors(errors))
 
         groups = group_by_source(self._symbols)
         await run_until(self._worker.stop, [fill(name, symbols) for name, symbols in groups.items()])

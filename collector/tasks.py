@@ -1,9 +1,8 @@
-"""Coroutines that run side by side until a stop, and the error that matters among theirs."""
+"""Coroutines that run side by side until a stop."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 
-from shared.errors import DatabaseUnavailableError, LeadershipLostError
 from shared.lifecycle import Stopping
 
 # SIGTERM is to be obeyed within 5 seconds; so long may a unit of work that has begun go on.
@@ -33,18 +32,6 @@ async def run_unless_stopping(job: Job) -> None:
         await job
     except Stopping:
         return
-
-
-def find_cause(error: Exception) -> Exception:
-    """Return the error of a group that says most: one that is not simply a lost database or leadership."""
-    leaves = [error]
-    while any(isinstance(leaf, ExceptionGroup) for leaf in leaves):
-        leaves = [
-            inner for leaf in leaves for inner in (leaf.exceptions if isinstance(leaf, ExceptionGroup) else [leaf])
-        ]
-    return next(
-        (leaf for leaf in leaves if not isinstance(leaf, DatabaseUnavailableError | LeadershipLostError)), leaves[0]
-    )
 
 
 async def _wait_for(stop: asyncio.Event) -> None:

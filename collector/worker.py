@@ -14,9 +14,10 @@ from collector.pauses import load_pauses, share_pauses
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
 from collector.sources.registry import Sources, group_by_source, load_source_settings, open_sources
-from collector.tasks import Job, find_cause, run_unless_stopping, run_until
+from collector.tasks import Job, run_unless_stopping, run_until
 from shared.database.connection import Connection
 from shared.database.database import Bounds, Database, open_database
+from shared.error_groups import find_cause
 from shared.errors import DatabaseError, DatabaseUnavailableError, LeadershipLostError
 from shared.health import shown_alive
 from shared.lifecycle import stop_on_signals, wait

@@ -23,6 +23,7 @@ from predictor.service.repeated_task import RepeatedTask
 from predictor.service.trainer import Trainer
 from predictor.settings import PredictorSettings
 from shared.database.database import Database
+from shared.error_groups import find_cause
 from shared.errors import DatabaseUnavailableError
 from shared.health import shown_alive
 from shared.instant import utc_now
@@ -89,7 +90,7 @@ class Service:
                 for unfinished in late:
                     unfinished.cancel()
         except ExceptionGroup as errors:
-            raise _first_error(errors) from errors
+            raise find_cause(errors) from errors
 
     async def _wait_for_postgres(self) -> None:
         """Wait until Postgres answers for the first time, but not for long: the URL may be wrong."""
@@ -179,10 +180,3 @@ async def run_service(settings: PredictorSettings) -> None:
 def make_instance_name() -> str:
     """Return a name for this process that no other has."""
     return f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(3)}"
-
-
-def _first_error(error: Exception) -> Exception:
-    """Return what made a group of tasks end."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -20,9 +20,7 @@ from collector.sources.binance.source import PAGE_LIMIT
 from collector.sources.clock import ExchangeClock
 from collector.sources.request_gate import RequestGate
 from collector.sources.source import cut_pages
-from collector.tasks import find_cause
 from collector.verify import compare_minutes
-from shared.errors import DatabaseOutdatedError, DatabaseUnavailableError, LeadershipLostError, UsageError
 from shared.instant import EPOCH, MINUTE
 from shared.runs import Run, Runs
 from tests.klines import kline
@@ -167,25 +165,3 @@ def test_comparison_says_each_difference_once_with_its_minute() -> None:
         "2025-03-05T00:04:00Z is not stored, and the exchange's row for it makes no sense: missing fields",
         "2025-03-05T00:05:00Z is stored, and the exchange's row for it makes no sense: high below low",
     ]
-
-
-LOST = LeadershipLostError("lost")
-AWAY = DatabaseUnavailableError("away")
-BUG = ZeroDivisionError("bug")
-OLD = DatabaseOutdatedError("old")
-
-
-@pytest.mark.parametrize(
-    ("error", "cause"),
-    [
-        (LOST, LOST),
-        (ExceptionGroup("", [LOST, AWAY]), LOST),
-        (ExceptionGroup("", [AWAY, BUG]), BUG),
-        (ExceptionGroup("", [ExceptionGroup("", [AWAY]), ExceptionGroup("", [LOST, ExceptionGroup("", [OLD])])]), OLD),
-        (ExceptionGroup("", [ExceptionGroup("", [AWAY])]), AWAY),
-    ],
-)
-def test_of_many_errors_the_one_that_is_no_mere_interruption_is_told(error: Exception, cause: Exception) -> None:
-    """However deep it lies."""
-    assert find_cause(error) is cause
-    assert not isinstance(cause, UsageError)
