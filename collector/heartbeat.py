@@ -1,53 +1,40 @@
 """What a collector tells others by the database: that it lives, what it did, and what the exchanges' clocks show."""
 
 import asyncio
-import json
-import os
-import secrets
-import socket
 import time
-from datetime import timedelta
+from functools import partial
 
 from collector.counts import Counts
 from collector.sources.registry import Sources
 from shared.database.connection import Connection
 from shared.database.database import Database
+from shared.database.heartbeats import delete_old_heartbeats, upsert_heartbeat
+from shared.instance import make_instance_name
 from shared.instant import utc_now
 from shared.lifecycle import wait
 
 BEAT_SECONDS = 5.0
 LOOK_SECONDS = 0.2
-FORGOTTEN_AFTER = timedelta(days=1)
+_NAME = "collector"
 
 
 class Heartbeat:
     """One process's row in `heartbeats`, and as the leader's the rows in `exchange_clocks`."""
 
     def __init__(self, sources: Sources, counts: Counts) -> None:
-        # Short enough to fit an application_name, which Postgres cuts at 63 bytes.
-        self.instance = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.instance = make_instance_name()
         self._sources = sources
         self._counts = counts
         self._started_at = utc_now()
 
     async def beat(self, connection: Connection, *, is_leader: bool) -> None:
         """Say that we live."""
-        await connection.execute(
-            """
-            INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, details)
-            VALUES ('collector', $1, $2, clock_timestamp(), $3, $4)
-            ON CONFLICT (service, instance) DO UPDATE
-            SET beat_at = excluded.beat_at, is_leader = excluded.is_leader, details = excluded.details
-            """,
-            self.instance,
-            self._started_at,
-            is_leader,
-            json.dumps(self._describe()),
-        )
+        details = self._describe()
+        await upsert_heartbeat(connection, _NAME, self.instance, self._started_at, details, is_leader=is_leader)
 
     async def keep_beating(self, database: Database, stop: asyncio.Event) -> None:
         """Beat as the leader until `stop` and once more at the end; forget processes silent for a day."""
-        await database.write(_delete_forgotten)
+        await database.write(partial(delete_old_heartbeats, service=_NAME))
         beat_at = 0.0
         told: set[str] = set()
         while not await wait(stop, LOOK_SECONDS if beat_at else 0.0):
@@ -89,10 +76,3 @@ class Heartbeat:
                 for name, source in self._sources.items()
             },
         }
-
-
-async def _delete_forgotten(connection: Connection) -> None:
-    await connection.execute(
-        "DELETE FROM heartbeats WHERE service = 'collector' AND beat_at < clock_timestamp() - $1::interval",
-        FORGOTTEN_AFTER,
-    )

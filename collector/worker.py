@@ -20,7 +20,7 @@ from shared.database.database import Bounds, Database, open_database
 from shared.error_groups import find_cause
 from shared.errors import DatabaseError, DatabaseUnavailableError, LeadershipLostError
 from shared.health import shown_alive
-from shared.lifecycle import stop_on_signals, wait
+from shared.lifecycle import FIRST_CONNECTION_SECONDS, stop_on_signals, wait
 from shared.logging import get_logger
 from shared.settings import HealthSettings
 
@@ -32,8 +32,6 @@ MakeJobBeside = Callable[[Database], Job]
 STATEMENT_SECONDS = 30.0
 # Beside those that fill the holes of each source: live minutes, the heartbeat, pauses.
 FURTHER_CONNECTIONS = 4
-# A wrong URL is reported soon; a Postgres that has answered before is waited for without end.
-FIRST_CONNECTION_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 1.0
 SESSION = {
     "idle_in_transaction_session_timeout": "5s",

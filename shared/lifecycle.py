@@ -1,7 +1,11 @@
-"""Stops a service: a signal sets an event, and every wait in a service is a wait for that event with a time-out."""
+"""A service's beginning and end: a signal sets an event, and every wait is a wait for that event with a time-out."""
 
 import asyncio
 import signal
+
+# How long a service that starts waits for Postgres: a wrong URL is reported soon, but one that has answered before is
+# waited for without end.
+FIRST_CONNECTION_SECONDS = 10.0
 
 
 class Stopping(Exception):  # noqa: N818 - it is not an error: it leaves a wait that a stop has cut short

@@ -1,13 +1,9 @@
-"""Says in Postgres what the predictor does: whether it forecasts each symbol and why not, and that it is alive."""
+"""Says in Postgres what the predictor does: whether it forecasts each symbol, and why not."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.database.connection import Connection
-
-_FORGOTTEN_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -41,29 +37,4 @@ async def upsert_status(connection: Connection, status: SymbolStatus) -> None:
         status.model_version,
         status.registry_reason,
         status.next_training_at,
-    )
-
-
-async def upsert_heartbeat(
-    connection: Connection, instance: str, started_at: datetime, details: Mapping[str, object]
-) -> None:
-    """Write that a predictor is alive, with what else there is to say; predictors have no leader, so none is one."""
-    await connection.execute(
-        """
-        INSERT INTO heartbeats (service, instance, started_at, beat_at, is_leader, details)
-        VALUES ('predictor', $1, $2, clock_timestamp(), false, $3)
-        ON CONFLICT (service, instance) DO UPDATE
-        SET beat_at = excluded.beat_at, details = excluded.details
-        """,
-        instance,
-        started_at,
-        json.dumps(details),
-    )
-
-
-async def delete_old_heartbeats(connection: Connection) -> None:
-    """Delete the heartbeats of predictors that have been silent for a day."""
-    await connection.execute(
-        "DELETE FROM heartbeats WHERE service = 'predictor' AND beat_at < clock_timestamp() - $1::interval",
-        _FORGOTTEN_AFTER,
     )

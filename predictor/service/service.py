@@ -4,16 +4,13 @@ Each of these goes on while another cannot: without Postgres all wait for it, wi
 """
 
 import asyncio
-import os
-import secrets
-import socket
 import time
 from datetime import datetime
 from functools import partial
 
 from predictor.queries.database import open_predictor_database
 from predictor.queries.scores import upsert_scores
-from predictor.queries.status import SymbolStatus, delete_old_heartbeats, upsert_heartbeat, upsert_status
+from predictor.queries.status import SymbolStatus, upsert_status
 from predictor.registry.cache import ModelCache
 from predictor.registry.champions import Champions
 from predictor.registry.mlflow_registry import MlflowRegistry
@@ -23,16 +20,19 @@ from predictor.service.repeated_task import RepeatedTask
 from predictor.service.trainer import Trainer
 from predictor.settings import PredictorSettings
 from shared.database.database import Database
+from shared.database.heartbeats import delete_old_heartbeats, upsert_heartbeat
 from shared.error_groups import find_cause
 from shared.errors import DatabaseUnavailableError
 from shared.health import shown_alive
+from shared.instance import make_instance_name
 from shared.instant import utc_now
-from shared.lifecycle import stop_on_signals, wait
+from shared.lifecycle import FIRST_CONNECTION_SECONDS, stop_on_signals, wait
 from shared.logging import get_logger
 from shared.settings import HealthSettings
 
 log = get_logger(__name__)
 
+_NAME = "predictor"
 # A notification wakes these at once; one that was lost costs so much.
 MINUTE_SECONDS = 1.0
 SCORE_SECONDS = 10.0
@@ -42,8 +42,6 @@ REGISTRY_SECONDS_WITHOUT_MODEL = 2.0
 TRAINING_SECONDS = 2.0
 BEAT_SECONDS = 5.0
 STATUS_SECONDS = 10.0
-# A wrong URL should be said soon; once Postgres was there, it is waited for without end.
-FIRST_CONNECTION_SECONDS = 10.0
 _RETRY_SECONDS = 0.5
 # SIGTERM is to be obeyed within 10 seconds; so long may what has begun go on.
 GRACE_SECONDS = 5.0
@@ -97,7 +95,7 @@ class Service:
         until = time.monotonic() + FIRST_CONNECTION_SECONDS
         while not self._stop.is_set():
             try:
-                await self._database.write(delete_old_heartbeats)
+                await self._database.write(partial(delete_old_heartbeats, service=_NAME))
             except DatabaseUnavailableError:
                 if time.monotonic() >= until:
                     raise
@@ -155,8 +153,9 @@ class Service:
             "training": self._trainer.training,
             "registry_answers": self._champions.registry_reason is None,
         }
+        # Predictors have no leader, so none is one.
         await self._database.write(
-            partial(upsert_heartbeat, instance=self._instance, started_at=self._started_at, details=details)
+            lambda connection: upsert_heartbeat(connection, _NAME, self._instance, self._started_at, details)
         )
 
     def _wake_for_tick(self, symbol: str) -> None:
@@ -175,8 +174,3 @@ async def run_service(settings: PredictorSettings) -> None:
     ):
         await Service(settings, database, champions, stop).run()
     log.info("predictor_stopped")
-
-
-def make_instance_name() -> str:
-    """Return a name for this process that no other has."""
-    return f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(3)}"

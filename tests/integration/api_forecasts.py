@@ -11,8 +11,9 @@ from predictor.model_info import ModelInfo
 from predictor.queries.forecasts import Forecast, ForecastRow, insert_forecast
 from predictor.queries.models import Promotion, upsert_model
 from predictor.queries.scores import upsert_scores
-from predictor.queries.status import SymbolStatus, upsert_heartbeat, upsert_status
+from predictor.queries.status import SymbolStatus, upsert_status
 from shared.database.connection import Connection, DriverConnection
+from shared.database.heartbeats import upsert_heartbeat
 from shared.instant import MINUTE, utc_now
 from shared.levels import LEVELS
 from tests.collecting import connected
@@ -96,7 +97,7 @@ class Scribe:
     async def live(self, *symbols: str, silent_for: int = 0) -> None:
         """Give a predictor's sign of life, so many seconds ago, that names its symbols."""
         instance = f"test-{secrets.token_hex(3)}"
-        await upsert_heartbeat(Connection(self.predictor), instance, utc_now(), {"symbols": symbols})
+        await upsert_heartbeat(Connection(self.predictor), "predictor", instance, utc_now(), {"symbols": symbols})
         await self.owner.execute(
             "UPDATE heartbeats SET beat_at = beat_at - $2 * interval '1 second' WHERE instance = $1",
             instance,
