@@ -20,8 +20,7 @@ from benchmarks.common import (
     process,
 )
 from collector.copy_text import COPY_COLUMNS
-from collector.klines import Label
-from collector.sources.binance.archive_copy import write_copy_text
+from collector.sources.binance.archive_copy import make_copy_text
 from collector.sources.binance.archive_file import ArchiveFile
 from shared.instant import parse_instant, utc_now
 
@@ -38,7 +37,7 @@ async def fetch_year(url: str) -> list[bytes]:
             file = ArchiveFile(SYMBOL, "monthly", first_day)
             content = await get_bytes(session, url + file.path)
             await get_bytes(session, url + file.path + ".CHECKSUM")
-            pieces += write_copy_text(Label(SYMBOL, "simulated", 0), file, content, file.minutes).pieces
+            pieces += make_copy_text(content, file, file.minutes, SYMBOL, "simulated").pieces
     return pieces
 
 

@@ -29,14 +29,6 @@ class Kline(NamedTuple):
     taker_quote_volume: str | None = None
 
 
-class Label(NamedTuple):
-    """What every row of a write carries, and the epoch that proves that it may be written."""
-
-    symbol: str
-    source: str
-    epoch: int
-
-
 class Refusal(NamedTuple):
     """A row that was not kept, and why."""
 

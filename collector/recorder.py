@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from collector.copy_text import UnusualRowError
 from collector.counts import Counts
-from collector.klines import Kline, KlinePage, Label, Refusal, log_refusals
+from collector.klines import Kline, KlinePage, Refusal, log_refusals
 from collector.ledger import record_answer
 from collector.sources.source import BulkFile, Source
-from collector.store import Stored, copy_missing_minutes, take_write_lock, upsert_klines
+from collector.store import Stored, WriteTarget, copy_missing_minutes, take_write_lock, upsert_klines
 from shared.database.connection import Connection
 from shared.database.database import Database
 from shared.errors import DataRefusedError
@@ -53,7 +53,7 @@ class Recorder:
         settled = Run(asked.start, max(asked.start, asked.end - SETTLED_AFTER))
 
         async def write(connection: Connection) -> Stored:
-            stored = await upsert_klines(connection, self._label(symbol), page.klines)
+            stored = await upsert_klines(connection, self._target(symbol), page.klines)
             missing = Runs.of(settled) - _kept_minutes(page, stored)
             refused = find_refused_minutes([*page.refused, *stored.refused], missing)
             if missing:
@@ -73,7 +73,7 @@ class Recorder:
         """Store a page of history and write into the ledger what of `asked` it lacks."""
 
         async def write(connection: Connection) -> Stored:
-            stored = await upsert_klines(connection, self._label(symbol), page.klines)
+            stored = await upsert_klines(connection, self._target(symbol), page.klines)
             # The ledger only under the write lock: parts of one of its runs may be asked for side by side.
             await take_write_lock(connection, self.epoch)
             missing = Runs.of(asked) - _kept_minutes(page, stored)
@@ -91,11 +91,11 @@ class Recorder:
 
         What the file lacks is not absent for that: pages have the last word. Raises ArchiveCorruptError.
         """
-        label = self._label(symbol)
+        target = self._target(symbol)
         try:
-            text = await self._run_in_thread(file.write_copy_text, content, asked, label)
+            text = await self._run_in_thread(file.make_copy_text, content, asked, symbol)
             if text.count:
-                await self.database.write(lambda connection: copy_missing_minutes(connection, label, text))
+                await self.database.write(lambda connection: copy_missing_minutes(connection, target, text))
         except (UnusualRowError, DataRefusedError) as error:
             log.info("file_read_row_by_row", file=file.name, reason=str(error)[:200])
             return await self._record_rows(symbol, file, content, asked)
@@ -118,13 +118,13 @@ class Recorder:
         self._count(symbol, origin, Stored(0, 0, []), [refusal])
 
     async def _upsert(self, symbol: str, klines: Sequence[Kline]) -> Stored:
-        return await self.database.write(lambda connection: upsert_klines(connection, self._label(symbol), klines))
+        return await self.database.write(lambda connection: upsert_klines(connection, self._target(symbol), klines))
 
     async def _run_in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
-    def _label(self, symbol: str) -> Label:
-        return Label(symbol, self.source.label, self.epoch)
+    def _target(self, symbol: str) -> WriteTarget:
+        return WriteTarget(symbol, self.source.label, self.epoch)
 
     def _count(self, symbol: str, origin: str, stored: Stored, refused: Sequence[Refusal]) -> None:
         self.counts.add(stored)

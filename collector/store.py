@@ -4,11 +4,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from collector.copy_text import COPY_COLUMNS, CopyText
-from collector.klines import Kline, Label, Refusal, show_row
+from collector.klines import Kline, Refusal, show_row
 from shared.database.connection import Connection
 from shared.errors import DataRefusedError, LeadershipLostError
 from shared.instant import MINUTE
 from shared.runs import Run
+
+
+class WriteTarget(NamedTuple):
+    """What a leader writes rows of: a symbol, the label that its source gives them, and the epoch that it leads in."""
+
+    symbol: str
+    source: str
+    epoch: int
 
 
 class Stored(NamedTuple):
@@ -19,7 +27,7 @@ class Stored(NamedTuple):
     refused: list[Refusal]
 
 
-async def upsert_klines(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+async def upsert_klines(connection: Connection, target: WriteTarget, klines: Sequence[Kline]) -> Stored:
     """Write klines that may be there already; one with other values is corrected and keeps its created_at.
 
     To be called in a transaction, which afterwards holds the write lock. A row that Postgres refuses is left out
@@ -27,26 +35,26 @@ async def upsert_klines(connection: Connection, label: Label, klines: Sequence[K
     """
     if not klines:
         return Stored(0, 0, [])
-    stored = await _upsert_parts(connection, label, klines)
-    await _refresh_rollups(connection, label, Run(klines[0].minute, klines[-1].minute + MINUTE))
+    stored = await _upsert_parts(connection, target, klines)
+    await _refresh_rollups(connection, target, Run(klines[0].minute, klines[-1].minute + MINUTE))
     return stored
 
 
-async def _upsert_parts(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+async def _upsert_parts(connection: Connection, target: WriteTarget, klines: Sequence[Kline]) -> Stored:
     """Write klines; where Postgres refuses some of them, in smaller and smaller parts until only those are left out."""
     try:
         async with connection.transaction():
-            return await _upsert_all(connection, label, klines)
+            return await _upsert_all(connection, target, klines)
     except DataRefusedError as error:
         if len(klines) == 1:
             return Stored(0, 0, [Refusal(str(error), show_row(tuple(klines[0])), klines[0].minute)])
     half = len(klines) // 2
-    first = await _upsert_parts(connection, label, klines[:half])
-    second = await _upsert_parts(connection, label, klines[half:])
+    first = await _upsert_parts(connection, target, klines[:half])
+    second = await _upsert_parts(connection, target, klines[half:])
     return Stored(first.inserted + second.inserted, first.corrected + second.corrected, first.refused + second.refused)
 
 
-async def _upsert_all(connection: Connection, label: Label, klines: Sequence[Kline]) -> Stored:
+async def _upsert_all(connection: Connection, target: WriteTarget, klines: Sequence[Kline]) -> Stored:
     columns = list(zip(*klines, strict=True))
     changed = await connection.fetch(
         """
@@ -75,22 +83,22 @@ async def _upsert_all(connection: Connection, label: Label, klines: Sequence[Kli
                excluded.trades, excluded.taker_base_volume, excluded.taker_quote_volume)
         RETURNING old.minute IS NULL AS inserted
         """,
-        label.symbol,
-        label.source,
+        target.symbol,
+        target.source,
         *columns,
     )
     inserted = sum(row["inserted"] for row in changed)
     return Stored(inserted, len(changed) - inserted, [])
 
 
-async def copy_missing_minutes(connection: Connection, label: Label, text: CopyText) -> None:
+async def copy_missing_minutes(connection: Connection, target: WriteTarget, text: CopyText) -> None:
     """Copy minutes that are known to be missing.
 
     To be called in a transaction. Raises DataRefusedError when Postgres refuses a row or has it already; then nothing
     is written, and `upsert_klines` can sort it out.
     """
     await connection.copy_csv("ticks", COPY_COLUMNS, text.pieces)
-    await _refresh_rollups(connection, label, text.span)
+    await _refresh_rollups(connection, target, text.span)
 
 
 async def take_write_lock(connection: Connection, epoch: int) -> None:
@@ -106,8 +114,8 @@ async def take_write_lock(connection: Connection, epoch: int) -> None:
         raise LeadershipLostError("Another collector has taken over.")
 
 
-async def _refresh_rollups(connection: Connection, label: Label, span: Run) -> None:
+async def _refresh_rollups(connection: Connection, target: WriteTarget, span: Run) -> None:
     """Take the write lock, then recompute what the range touches."""
-    await take_write_lock(connection, label.epoch)
+    await take_write_lock(connection, target.epoch)
     # Whoever listens hears of it with the commit.
-    await connection.execute("SELECT refresh_rollups($1, $2, $3), pg_notify('ticks', $1)", label.symbol, *span)
+    await connection.execute("SELECT refresh_rollups($1, $2, $3), pg_notify('ticks', $1)", target.symbol, *span)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from collector.copy_text import CopyText
-from collector.klines import Kline, KlinePage, Label, Refusal
+from collector.klines import Kline, KlinePage, Refusal
 from collector.sources.clock import ExchangeClock
 from collector.sources.request_gate import RequestGate
 from shared.instant import MINUTE
@@ -37,8 +37,8 @@ class BulkFile(Protocol):
     async def fetch(self) -> bytes | None:
         """Return the content, checked as far as the source can; None where it cannot be used, now and later."""
 
-    def write_copy_text(self, content: bytes, asked: Run, label: Label) -> CopyText:
-        """Turn the minutes of `asked` into text for COPY; work for a thread.
+    def make_copy_text(self, content: bytes, asked: Run, symbol: str) -> CopyText:
+        """Turn the minutes of `asked` into rows of `symbol` for COPY, with the source's label; work for a thread.
 
         Raises UnusualRowError for what only `read_rows` can judge, ArchiveCorruptError for what is no such file.
         """

@@ -8,7 +8,6 @@ import pytest
 
 from collector.collection import Collection
 from collector.counts import Counts
-from collector.klines import Label
 from collector.leadership import (
     APPLICATION_PREFIX,
     LEASE_SECONDS,
@@ -21,7 +20,7 @@ from collector.leadership import (
 from collector.recorder import Recorder
 from collector.settings import CollectorSettings
 from collector.sources.registry import open_sources
-from collector.store import upsert_klines
+from collector.store import WriteTarget, upsert_klines
 from collector.symbols import upsert_collected_symbol
 from collector.worker import Worker
 from shared.database.connection import Connection
@@ -84,11 +83,11 @@ async def test_successor_ends_what_a_paused_leader_left_open(database: DatabaseO
         epoch = await acquire_lease(paused, "paused")
         assert epoch is not None
         await paused.execute(EXPIRE)
-        label = Label("BTCUSDT", "test", epoch)
+        target = WriteTarget("BTCUSDT", "test", epoch)
 
         async def write_while_another_takes_over() -> None:
             async with paused.transaction():
-                await upsert_klines(paused, label, [kline(EPOCH)])
+                await upsert_klines(paused, target, [kline(EPOCH)])
                 assert await acquire_lease(successor, "successor") == epoch + 1
 
         with pytest.raises(DatabaseUnavailableError):

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from collector.counts import Counts
-from collector.klines import Kline, KlinePage, Label
+from collector.klines import Kline, KlinePage
 from collector.leadership import acquire_lease
 from collector.ledger import record_answer, select_due_absences
 from collector.recorder import Recorder
@@ -16,7 +16,7 @@ from collector.sources.binance import SourceSettings, open_source
 from collector.sources.binance.archive_file import ArchiveFile
 from collector.sources.binance.archives import OfferedFile
 from collector.sources.binance.source import Binance
-from collector.store import upsert_klines
+from collector.store import WriteTarget, upsert_klines
 from shared.database.connection import Connection
 from shared.database.database import Bounds, Database, connect, open_database
 from shared.database.migrate import migrate
@@ -92,7 +92,7 @@ async def record_file(writer: Recorder, content: bytes, asked: Run) -> int:
 async def write(connection: Connection, klines: list[Kline], epoch: int, source: str = "test") -> tuple[int, int, int]:
     """Upsert, and say how many were inserted, corrected and refused."""
     async with connection.transaction():
-        outcome = await upsert_klines(connection, Label("BTCUSDT", source, epoch), klines)
+        outcome = await upsert_klines(connection, WriteTarget("BTCUSDT", source, epoch), klines)
     return outcome.inserted, outcome.corrected, len(outcome.refused)
 
 
@@ -207,7 +207,7 @@ async def test_archive_is_stored_as_a_page_would_be(recorder: MakeRecorder, conn
     epoch = await lead(connection)
     writer = recorder(epoch)
     assert isinstance(writer.source, Binance)
-    writer.source.label = label
+    writer.source.label = writer.source.archives.label = label
     sound = [row(at(minute), f"{minute + 1}.10") for minute in range(100)]
     assert await record_file(writer, zipped(FILE.name, sound), run(0, 50)) == 50
     assert writer.counts.refused == {}

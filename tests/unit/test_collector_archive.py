@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.copy_text import COPY_COLUMNS, CopyText, UnusualRowError
-from collector.klines import Kline, Label
-from collector.sources.binance.archive_copy import write_copy_text
+from collector.klines import Kline
+from collector.sources.binance.archive_copy import make_copy_text
 from collector.sources.binance.archive_file import ArchiveFile, read_archive
 from collector.sources.binance.archives import Archives, OfferedFile
 from collector.sources.clock import ExchangeClock
@@ -29,7 +29,7 @@ from tests.klines import kline, row
 DAY = ArchiveFile("BTCUSDT", "daily", date(2024, 3, 5))
 MONTH = ArchiveFile("BTCUSDT", "monthly", date(2024, 12, 1))
 HEADER: list[object] = ["open_time", *row(EPOCH)[1:]]
-LABEL = Label("BTCUSDT", 'test, "quoted"', 1)
+LABEL = 'test, "quoted"'
 NOON = datetime(2026, 1, 20, 12, tzinfo=UTC)
 PAGE_MINUTES = 1000
 ALWAYS = Run(EPOCH, datetime(2100, 1, 1, tzinfo=UTC))
@@ -47,7 +47,7 @@ def read(content: bytes, file: ArchiveFile = DAY, asked: Run = ALWAYS) -> list[K
 
 def pack(content: bytes, file: ArchiveFile = DAY, asked: Run | None = None) -> CopyText:
     """What a quick reading makes of it."""
-    return write_copy_text(LABEL, file, content, asked or file.minutes)
+    return make_copy_text(content, file, asked or file.minutes, "BTCUSDT", LABEL)
 
 
 def test_names_and_ranges_are_the_exchange_s() -> None:
@@ -204,7 +204,7 @@ async def offered(url: str = "http://archive.invalid") -> AsyncIterator[Archives
     """Archives from which nothing is fetched."""
     async with aiohttp.ClientSession() as session:
         gate = RequestGate("test", ExchangeClock(), asyncio.Event(), weight_per_minute=1200)
-        yield Archives(session, url, gate, PAGE_MINUTES)
+        yield Archives(session, url, "test", gate, PAGE_MINUTES)
 
 
 def at(text: str) -> datetime:

@@ -35,7 +35,7 @@ async def archives(url: str) -> AsyncIterator[Archives]:
     """Archives from which nothing is fetched."""
     async with aiohttp.ClientSession() as session:
         gate = RequestGate("test", ExchangeClock(), asyncio.Event(), weight_per_minute=1200)
-        yield Archives(session, url, gate, PAGE_LIMIT)
+        yield Archives(session, url, "test", gate, PAGE_LIMIT)
 
 
 def make_plan(holes: Runs, offered: Archives) -> Plan:

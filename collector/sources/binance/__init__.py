@@ -31,6 +31,6 @@ async def open_source(settings: SourceSettings, stop: asyncio.Event) -> AsyncIte
             clock=clock,
             gate=gate,
             rest=Rest(session, hosts, gate, clock),
-            archives=Archives(session, settings.archive_url, gate, PAGE_LIMIT),
+            archives=Archives(session, settings.archive_url, settings.source, gate, PAGE_LIMIT),
             stream=Stream(session, settings.stream_url, gate) if settings.stream_url else None,
         )

@@ -7,7 +7,6 @@ and only the bad rows are lost.
 from datetime import date, datetime, timedelta
 
 from collector.copy_text import CopyText, UnusualRowError, quote_field
-from collector.klines import Label
 from collector.sources.binance.archive_file import ArchiveFile, is_header, is_microseconds, open_csv
 from shared.instant import EPOCH, MINUTE, MINUTE_MS
 from shared.runs import Run
@@ -17,14 +16,14 @@ _MINUTES_OF_DAY = [f" {minute // 60:02}:{minute % 60:02}:00+00," for minute in r
 _FIRST_DAY = date(1970, 1, 1)
 
 
-def write_copy_text(label: Label, file: ArchiveFile, content: bytes, asked: Run) -> CopyText:
-    """Turn a file's minutes of `asked` into CSV with COPY_COLUMNS; CPU work for a thread.
+def make_copy_text(content: bytes, file: ArchiveFile, asked: Run, symbol: str, label: str) -> CopyText:
+    """Turn a file's minutes of `asked` into CSV with COPY_COLUMNS, labelled as its source's; CPU work for a thread.
 
     Raises UnusualRowError for what only a careful reading can tell, ArchiveCorruptError for what is no such file.
     """
     first, end = (_number(minute) for minute in asked)
     file_first, file_end = (_number(minute) for minute in file.minutes)
-    ending = f",{quote_field(label.symbol)},{quote_field(label.source)}\n"
+    ending = f",{quote_field(symbol)},{quote_field(label)}\n"
     pieces: list[bytes] = []
     rows: list[str] = []
     count, first_kept, last_kept = 0, 0, 0

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 import aiohttp
 
 from collector.copy_text import CopyText
-from collector.klines import Label
-from collector.sources.binance.archive_copy import write_copy_text
+from collector.sources.binance.archive_copy import make_copy_text
 from collector.sources.binance.archive_file import ArchiveFile, read_archive
 from collector.sources.request_gate import RequestGate
 from collector.sources.retry_after import choose_pause
@@ -39,9 +38,12 @@ _LONGEST_REST_SECONDS = 900.0
 class Archives:
     """Fetches files, each once; one that is not published, or is damaged, is left to REST."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, gate: RequestGate, page_minutes: int) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, label: str, gate: RequestGate, page_minutes: int
+    ) -> None:
         self._session = session
         self._url = url
+        self.label = label
         self._gate = gate
         self._page_minutes = page_minutes
         self._done: set[ArchiveFile] = set()
@@ -146,9 +148,9 @@ class OfferedFile:
         """Return the verified zip; None where there is none."""
         return await self.archives.fetch(self.file)
 
-    def write_copy_text(self, content: bytes, asked: Run, label: Label) -> CopyText:
+    def make_copy_text(self, content: bytes, asked: Run, symbol: str) -> CopyText:
         """Turn the minutes of `asked` into text for COPY."""
-        return write_copy_text(label, self.file, content, asked)
+        return make_copy_text(content, self.file, asked, symbol, self.archives.label)
 
     def read_rows(self, content: bytes, asked: Run) -> BulkRows:
         """Read the minutes of `asked` row by row."""
