@@ -89,7 +89,10 @@ class Backfill:
         log.info("backfill_began", symbol=self._symbol, holes=len(holes), minutes=holes.minutes)
         plan = Plan(holes, partial(self._source.choose_part, name_at_source(self._symbol)))
         async with asyncio.TaskGroup() as workers:
-            tasks = [workers.create_task(self._work(plan, on_progress), name=f"backfill-{n}") for n in range(WORKERS)]
+            tasks = [
+                workers.create_task(self._work(plan, on_progress), name=f"backfill {self._symbol} {number}")
+                for number in range(WORKERS)
+            ]
         settled = sum(task.result() for task in tasks)
         log.info("backfill_ended", symbol=self._symbol, minutes=settled)
         return settled

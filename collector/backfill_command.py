@@ -11,7 +11,7 @@ from collector.backfill import WORKERS, Backfill
 from collector.contact import make_contact
 from collector.dates import read_minute
 from collector.leadership import is_led
-from collector.recorder import Recorder
+from collector.recorder import Recorder, open_unpacker
 from collector.settings import CollectorSettings
 from collector.sources.registry import group_by_source, load_source_settings, open_sources
 from collector.symbols import update_since, upsert_backfilled_symbol
@@ -53,30 +53,33 @@ class BackfillCommand:
         self.is_left_to_leader = False
         failures: list[Exception] = []
 
-        async def fill(name: str, symbols: Sequence[str]) -> None:
+        async def fill(recorder: Recorder, symbols: Sequence[str]) -> None:
             try:
-                await self._fill_from(name, symbols, database, epoch)
+                await self._fill_from(recorder, symbols)
             except* ExchangeError as errors:
                 # What else was raised beside them goes on its way.
                 failures.extend(list_errors(errors))
 
-        groups = group_by_source(self._symbols)
-        await run_until(self._worker.stop, [fill(name, symbols) for name, symbols in groups.items()])
+        jobs = {}
+        with open_unpacker() as unpacker:
+            for name, symbols in group_by_source(self._symbols).items():
+                recorder = Recorder(database, self._worker.sources[name], epoch, self._worker.counts, unpacker)
+                jobs[f"fill {name}"] = fill(recorder, symbols)
+            await run_until(self._worker.stop, jobs)
         if failures:
             raise failures[0]
 
-    async def _fill_from(self, name: str, symbols: Sequence[str], database: Database, epoch: int) -> None:
-        source, stop = self._worker.sources[name], self._worker.stop
+    async def _fill_from(self, recorder: Recorder, symbols: Sequence[str]) -> None:
+        source, stop = recorder.source, self._worker.stop
         if not source.clock.is_known:
             # A service waits for its exchange; who typed a command wants to be told. Raises ExchangeUnreachableError.
             await source.measure_time()
         await make_contact(source, [name_at_source(symbol) for symbol in symbols], stop)
         wanted = self._read_range(source.clock.now())
-        recorder = Recorder(database, source, epoch, self._worker.counts)
         for symbol in symbols:
-            await _begin_record(database, symbol, wanted)
+            await _begin_record(recorder.database, symbol, wanted)
             backfill = Backfill(symbol, recorder, stop, asyncio.Semaphore(WORKERS))
-            await self._fill_symbol(symbol, backfill, database, wanted)
+            await self._fill_symbol(symbol, backfill, recorder.database, wanted)
 
     async def _fill_symbol(self, symbol: str, backfill: Backfill, database: Database, wanted: Run) -> None:
         stop = self._worker.stop
@@ -85,9 +88,9 @@ class BackfillCommand:
         with _make_bar(symbol, missing) as bar:
             while not stop.is_set() and await _count_missing(database, symbol, settled):
                 filling = backfill.fill(*settled, ask_again=False, on_progress=bar.update)
-                await run_until(stop, [filling])
+                await run_until(stop, {f"backfill {symbol}": filling})
             if settled.end < wanted.end:
-                await run_until(stop, [self._fill_newest(backfill, wanted.end)])
+                await run_until(stop, {f"newest {symbol}": self._fill_newest(backfill, wanted.end)})
             bar.update(max(0, missing - await _count_missing(database, symbol, wanted) - bar.n))
 
     async def _fill_newest(self, backfill: Backfill, until: datetime) -> None:

@@ -43,11 +43,13 @@ class Collection:
             for (name, symbol), since in zip(self._symbols.items(), await self._begin_records(), strict=True)
         }
         slots = asyncio.Semaphore(WORKERS)
-        jobs: list[Job] = [live.run() for live in lives.values()]
-        jobs += [Backfill(symbol, self._recorder, self._stop, slots).run() for symbol in self._symbols.values()]
-        jobs.append(keep_contact(self._source, names, self._stop))
-        jobs.append(self._source.follow_closes(names, self._listener(lives), self._stop))
-        jobs.append(self._wake_at_the_end(lives))
+        jobs: dict[str, Job] = {f"live {self._symbols[name]}": live.run() for name, live in lives.items()}
+        for symbol in self._symbols.values():
+            jobs[f"backfill {symbol}"] = Backfill(symbol, self._recorder, self._stop, slots).run()
+        source = self._source.name
+        jobs[f"keep-contact {source}"] = keep_contact(self._source, names, self._stop)
+        jobs[f"follow-closes {source}"] = self._source.follow_closes(names, self._listener(lives), self._stop)
+        jobs[f"wake {source}"] = self._wake_at_the_end(lives)
         await run_until(self._stop, jobs)
 
     async def _begin_records(self) -> list[datetime]:

@@ -1,8 +1,9 @@
 """Records answers: what came goes to the ticks, what did not come to the gap ledger, in one transaction."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
@@ -28,16 +29,28 @@ Result = TypeVar("Result")
 SETTLED_AFTER = MINUTE
 
 
+@contextmanager
+def open_unpacker() -> Iterator[Executor]:
+    """Open the thread that reads bulk files; at the end it is not waited for, and what has not begun is dropped.
+
+    It is one for all sources: unpacking holds the interpreter's lock, so a second would only add its memory.
+    """
+    unpacker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unpack")
+    try:
+        yield unpacker
+    finally:
+        unpacker.shutdown(wait=False, cancel_futures=True)
+
+
 class Recorder:
     """Writes what one source gives, for the leader of one epoch."""
 
-    def __init__(self, database: Database, source: Source, epoch: int, counts: Counts) -> None:
+    def __init__(self, database: Database, source: Source, epoch: int, counts: Counts, unpacker: Executor) -> None:
         self.database = database
         self.source = source
         self.epoch = epoch
         self.counts = counts
-        # One thread: unpacking holds the interpreter's lock, so a second would only add its memory.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="unpack")
+        self._unpacker = unpacker
 
     async def record_kline(self, symbol: str, kline: Kline) -> None:
         """Store one minute that the stream has closed."""
@@ -121,7 +134,7 @@ class Recorder:
         return await self.database.write(lambda connection: upsert_klines(connection, self._target(symbol), klines))
 
     async def _run_in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._unpacker, work, *arguments)
 
     def _target(self, symbol: str) -> WriteTarget:
         return WriteTarget(symbol, self.source.label, self.epoch)

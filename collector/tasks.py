@@ -1,7 +1,7 @@
 """Coroutines that run side by side until a stop."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping
 
 from shared.lifecycle import Stopping
 
@@ -11,11 +11,14 @@ GRACE_SECONDS = 3.0
 Job = Coroutine[object, object, object]
 
 
-async def run_until(stop: asyncio.Event, jobs: Sequence[Job]) -> None:
-    """Run jobs to their ends; once `stop` is set, what they have begun may go on for the grace and is then cut off."""
+async def run_until(stop: asyncio.Event, jobs: Mapping[str, Job]) -> None:
+    """Run jobs, each a task of its name, to their ends.
+
+    Once `stop` is set, what they have begun may go on for the grace and is then cut off.
+    """
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(run_unless_stopping(job)) for job in jobs]
-        stopping = tasks.create_task(_wait_for(stop))
+        running = [tasks.create_task(run_unless_stopping(job), name=name) for name, job in jobs.items()]
+        stopping = tasks.create_task(_wait_for(stop), name="stop")
         late = set(running)
         while late and not stopping.done():
             _, waited_for = await asyncio.wait((stopping, *late), return_when=asyncio.FIRST_COMPLETED)

@@ -11,7 +11,7 @@ from collector.counts import Counts
 from collector.heartbeat import BEAT_SECONDS, Heartbeat
 from collector.leadership import APPLICATION_PREFIX, STANDBY_SECONDS, acquire_lease, keep_lease, release_lease
 from collector.pauses import load_pauses, share_pauses
-from collector.recorder import Recorder
+from collector.recorder import Recorder, open_unpacker
 from collector.settings import CollectorSettings
 from collector.sources.registry import Sources, group_by_source, load_source_settings, open_sources
 from collector.tasks import Job, run_unless_stopping, run_until
@@ -128,12 +128,13 @@ class Worker:
         try:
             await database.read(lambda connection: load_pauses(connection, self.sources))
             async with asyncio.TaskGroup() as tasks:
-                for keeper in (
-                    self._keep_lease(database, epoch, done),
-                    self.heartbeat.keep_beating(database, done),
-                    share_pauses(database, self.sources, done),
-                ):
-                    tasks.create_task(run_unless_stopping(keeper))
+                keepers = {
+                    "keep-lease": self._keep_lease(database, epoch, done),
+                    "heartbeat": self.heartbeat.keep_beating(database, done),
+                    "share-pauses": share_pauses(database, self.sources, done),
+                }
+                for name, keeper in keepers.items():
+                    tasks.create_task(run_unless_stopping(keeper), name=name)
                 await run_unless_stopping(job)
                 done.set()
         finally:
@@ -161,11 +162,12 @@ class Worker:
 
     async def collect(self, database: Database, epoch: int) -> None:
         """Collect all symbols, those of each source for themselves, until `stop`."""
-        jobs = []
-        for name, symbols in group_by_source(self.settings.symbols).items():
-            recorder = Recorder(database, self.sources[name], epoch, self.counts)
-            jobs.append(Collection(self.settings, symbols, recorder, self.stop).run())
-        await run_until(self.stop, jobs)
+        jobs = {}
+        with open_unpacker() as unpacker:
+            for name, symbols in group_by_source(self.settings.symbols).items():
+                recorder = Recorder(database, self.sources[name], epoch, self.counts, unpacker)
+                jobs[f"collect {name}"] = Collection(self.settings, symbols, recorder, self.stop).run()
+            await run_until(self.stop, jobs)
 
 
 async def run_service(settings: CollectorSettings) -> None:

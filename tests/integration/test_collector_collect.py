@@ -1,7 +1,8 @@
 """The collector at work on a simulated exchange: what it has recorded is what the exchange finally has."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from collector.backfill_command import BackfillCommand
 from collector.live import DOUBT_SECONDS, LiveMinutes
-from collector.recorder import Recorder
+from collector.recorder import Recorder, open_unpacker
 from collector.sources.registry import open_sources
 from collector.worker import Worker
 from shared.database.connection import Connection
@@ -46,6 +47,13 @@ from tests.simulated import NOON
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is due to be asked for again is looked up soon."""
     monkeypatch.setattr("collector.backfill.LOOK_AGAIN_SECONDS", 0.3)
+
+
+@pytest.fixture
+def unpacker() -> Iterator[Executor]:
+    """The thread of a recorder that a test makes beside the collector's."""
+    with open_unpacker() as opened:
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -392,7 +400,7 @@ async def test_clock_that_is_set_back_does_not_stop_the_collector(database: Data
         await back.until_whole(NOON - 5 * MINUTE, NOON + MINUTE)
 
 
-async def test_frame_from_the_future_is_not_believed(database: Database) -> None:
+async def test_frame_from_the_future_is_not_believed(database: Database, unpacker: Executor) -> None:
     """It neither becomes a tick nor keeps the live minute from coming."""
     async with (
         scene(database, start=NOON - timedelta(seconds=6), backfill_since="5m", stream_url="") as ahead,
@@ -400,7 +408,7 @@ async def test_frame_from_the_future_is_not_believed(database: Database) -> None
     ):
         await eventually(lambda: ahead.is_whole(NOON - 5 * MINUTE, NOON - MINUTE))
         async with worker.open_database() as opened:
-            recorder = Recorder(opened, worker.sources[BINANCE], 1, worker.counts)
+            recorder = Recorder(opened, worker.sources[BINANCE], 1, worker.counts, unpacker)
             live = LiveMinutes("BTCUSDT", recorder, EPOCH, asyncio.Event())
             await live.take_from_stream(kline(from_milliseconds(4_000_000_020_000)))
             await live.take_from_stream(kline(datetime(9000, 1, 1, tzinfo=UTC)))
@@ -408,7 +416,7 @@ async def test_frame_from_the_future_is_not_believed(database: Database) -> None
         assert await ahead.owner.fetchval("SELECT max(minute) FROM ticks") <= NOON
 
 
-async def test_frame_of_long_ago_is_refused(database: Database) -> None:
+async def test_frame_of_long_ago_is_refused(database: Database, unpacker: Executor) -> None:
     """Nothing would read its minute again and put a wrong one right; a recent one is taken."""
     async with scene(database, backfill_since="2h", stream_url="") as behind, collecting(behind.setup) as worker:
         await behind.until_whole(NOON - timedelta(hours=2), NOON)
@@ -416,7 +424,7 @@ async def test_frame_of_long_ago_is_refused(database: Database) -> None:
         old, recent = (kline(NOON - timedelta(minutes=ago)) for ago in (60, 3))
         async with worker.open_database() as opened:
             epoch = await behind.owner.fetchval("SELECT epoch FROM leadership")
-            recorder = Recorder(opened, worker.sources[BINANCE], epoch, worker.counts)
+            recorder = Recorder(opened, worker.sources[BINANCE], epoch, worker.counts, unpacker)
             live = LiveMinutes("BTCUSDT", recorder, EPOCH, asyncio.Event())
             await live.take_from_stream(old)
             assert await stored(behind.owner, "BTCUSDT", NOON - timedelta(hours=2), NOON) == before

@@ -17,7 +17,7 @@ from collector.leadership import (
     keep_lease,
     release_lease,
 )
-from collector.recorder import Recorder
+from collector.recorder import Recorder, open_unpacker
 from collector.settings import CollectorSettings
 from collector.sources.registry import open_sources
 from collector.store import WriteTarget, upsert_klines
@@ -109,9 +109,10 @@ async def test_paused_leader_gives_up_no_symbol_of_its_successor(database: Datab
         assert await acquire_lease(successor, "successor") == epoch + 1
         await upsert_collected_symbol(successor, "BTCUSDT", 0, EPOCH)
         before = await successor.fetch("SELECT * FROM collected_symbols")
-        recorder = Recorder(opened, source, epoch, Counts())
-        with pytest.raises(LeadershipLostError):
-            await Collection(settings, settings.symbols, recorder, asyncio.Event()).run()
+        with open_unpacker() as unpacker:
+            recorder = Recorder(opened, source, epoch, Counts(), unpacker)
+            with pytest.raises(LeadershipLostError):
+                await Collection(settings, settings.symbols, recorder, asyncio.Event()).run()
         assert await successor.fetch("SELECT * FROM collected_symbols") == before
 
 

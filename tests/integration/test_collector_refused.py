@@ -10,7 +10,7 @@ import pytest
 from collector.backfill import WORKERS, Backfill
 from collector.counts import Counts
 from collector.leadership import acquire_lease
-from collector.recorder import Recorder
+from collector.recorder import Recorder, open_unpacker
 from collector.sources.source import Source
 from collector.verify import verify
 from shared.database.connection import Connection
@@ -37,8 +37,9 @@ async def backfilling(database: Database, source: Source, counts: Counts) -> Asy
     async with open_database(database.collector_url, "test", Bounds(3)) as opened:
         epoch = await opened.write(lambda connection: acquire_lease(connection, "test"))
         assert epoch is not None
-        recorder = Recorder(opened, source, epoch, counts)
-        yield Backfill("BTCUSDT", recorder, asyncio.Event(), asyncio.Semaphore(WORKERS))
+        with open_unpacker() as unpacker:
+            recorder = Recorder(opened, source, epoch, counts, unpacker)
+            yield Backfill("BTCUSDT", recorder, asyncio.Event(), asyncio.Semaphore(WORKERS))
 
 
 async def gaps(connection: Connection) -> list[Gap]:

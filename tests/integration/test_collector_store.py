@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -11,7 +11,7 @@ from collector.counts import Counts
 from collector.klines import Kline, KlinePage
 from collector.leadership import acquire_lease
 from collector.ledger import record_answer, select_due_absences
-from collector.recorder import Recorder
+from collector.recorder import Recorder, open_unpacker
 from collector.sources.binance import SourceSettings, open_source
 from collector.sources.binance.archive_file import ArchiveFile
 from collector.sources.binance.archives import OfferedFile
@@ -78,9 +78,10 @@ MakeRecorder = Callable[[int], Recorder]
 
 
 @pytest.fixture
-def recorder(pool: Database, source: Binance) -> MakeRecorder:
+def recorder(pool: Database, source: Binance) -> Iterator[MakeRecorder]:
     """Makes the recorder of an epoch."""
-    return lambda epoch: Recorder(pool, source, epoch, Counts())
+    with open_unpacker() as unpacker:
+        yield lambda epoch: Recorder(pool, source, epoch, Counts(), unpacker)
 
 
 async def record_file(writer: Recorder, content: bytes, asked: Run) -> int:

@@ -7,10 +7,13 @@ from typing import cast
 import pytest
 
 from collector.backfill_command import BackfillCommand
+from collector.recorder import Recorder
 from collector.settings import CollectorSettings
+from collector.sources.source import Source
 from collector.worker import Worker
 from shared.database.database import Database
 from shared.errors import DatabaseUnavailableError, ExchangeError
+from shared.symbols import BINANCE
 
 SILENT = ExchangeError("silent")
 BUG = TypeError("bug")
@@ -22,10 +25,10 @@ class FailingCommand(BackfillCommand):
 
     def __init__(self, error: Exception) -> None:
         settings = CollectorSettings.load(database_url="postgresql://x@y/z")
-        super().__init__(Worker(settings, {}, asyncio.Event()), "1h", None)
+        super().__init__(Worker(settings, {BINANCE: cast(Source, None)}, asyncio.Event()), "1h", None)
         self._error = error
 
-    async def _fill_from(self, name: str, symbols: Sequence[str], database: Database, epoch: int) -> None:
+    async def _fill_from(self, recorder: Recorder, symbols: Sequence[str]) -> None:
         raise self._error
 
 
