@@ -27,7 +27,8 @@ CREATE TABLE ticks (
     created_at          timestamptz NOT NULL DEFAULT now(),
     corrected_at        timestamptz,
     PRIMARY KEY (symbol, minute),
-    -- As collector/klines.py has it. NaN sorts above every number in Postgres, so an upper bound refuses it too.
+    -- As collector/sources/binance/klines.py has it. NaN sorts above every number in Postgres, so an upper bound refuses
+    -- it too.
     CONSTRAINT prices_are_ordered CHECK (
         0 < low AND low <= open AND low <= close AND open <= high AND close <= high AND high < 1e300
     ),

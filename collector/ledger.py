@@ -48,7 +48,7 @@ async def record_answer(  # noqa: PLR0913 - what was asked, what came of it, and
     )
     rows: list[tuple[object, ...]] = []
     for row in known:
-        kept = Runs.of(Run(row["start_minute"], row["end_minute"])) - Runs.of(asked)
+        kept = Runs([Run(row["start_minute"], row["end_minute"])]) - Runs([asked])
         rows += [(*run, *tuple(row)[2:]) for run in kept]
     for run, is_refused in (*((run, False) for run in absent), *((run, True) for run in refused)):
         before = [row for row in known if row["start_minute"] < run.end and row["end_minute"] > run.start]

@@ -30,6 +30,6 @@ class Plan:
 
     def withdraw(self, start: datetime, end: datetime) -> Runs:
         """Hand out nothing of [start, end) any more, and return what of it was still to be handed out."""
-        holes, withdrawn = Runs(self._holes), Runs.of(Run(start, end))
+        holes, withdrawn = Runs(self._holes), Runs([Run(start, end)])
         self._holes = list(holes - withdrawn)
         return holes & withdrawn

@@ -67,14 +67,14 @@ class Recorder:
 
         async def write(connection: Connection) -> Stored:
             stored = await upsert_klines(connection, self._target(symbol), page.klines)
-            missing = Runs.of(settled) - _kept_minutes(page, stored)
+            missing = Runs([settled]) - _kept_minutes(page, stored)
             refused = find_refused_minutes([*page.refused, *stored.refused], missing)
             if missing:
                 await take_write_lock(connection, self.epoch)
                 known = await select_absences(connection, symbol, *settled, with_refused=True)
                 # A host that lags may lack what was stored before; that is there all the same.
                 for run in (missing & await select_missing(connection, symbol, *settled)) - known:
-                    asked_for, now = Runs.of(run), self.source.clock.now()
+                    asked_for, now = Runs([run]), self.source.clock.now()
                     await record_answer(connection, symbol, run, asked_for - refused, now, refused=asked_for & refused)
             return stored
 
@@ -89,7 +89,7 @@ class Recorder:
             stored = await upsert_klines(connection, self._target(symbol), page.klines)
             # The ledger only under the write lock: parts of one of its runs may be asked for side by side.
             await take_write_lock(connection, self.epoch)
-            missing = Runs.of(asked) - _kept_minutes(page, stored)
+            missing = Runs([asked]) - _kept_minutes(page, stored)
             refused = find_refused_minutes([*page.refused, *stored.refused], missing)
             now = self.source.clock.now()
             await record_answer(connection, symbol, asked, missing - refused, now, refused=refused)

@@ -87,7 +87,7 @@ async def select_missing(connection: Connection, symbol: str, start: datetime, e
     )
     whole = (Run(row["day"], row["day"] + DAY) for row in days if row["count"] == DAY // MINUTE)
     pieces = (run for row in hours for run in present_in_hour(row["hour"], row["minutes"]))
-    return Runs.of(Run(start, end)) - Runs((*whole, *pieces))
+    return Runs([Run(start, end)]) - Runs([*whole, *pieces])
 
 
 async def select_absences(

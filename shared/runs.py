@@ -35,11 +35,6 @@ class Runs:
         self._runs = _join(sorted(runs))
 
     @classmethod
-    def of(cls, *runs: Run) -> "Runs":
-        """Return the set of the minutes of some runs."""
-        return cls(runs)
-
-    @classmethod
     def of_minutes(cls, minutes: Iterable[datetime]) -> "Runs":
         """Return the set of the minutes that open at these instants."""
         return cls(Run(minute, minute + MINUTE) for minute in minutes)

@@ -150,7 +150,7 @@ async def _select_gaps(connection: Connection, page: HistoryPage) -> list[Gap]:
         return []
     if asked.interval is not ONE_MINUTE:
         return await select_gaps(connection, asked.symbol, *covered)
-    missing = Runs.of(covered) - _present(bars)
+    missing = Runs([covered]) - _present(bars)
     return classify(missing, await select_absences(connection, asked.symbol, *covered))
 
 

@@ -130,7 +130,7 @@ async def test_minutes_of_refused_rows_are_told_from_absent_ones(spoilt: list[ob
     rows: list[object] = [row(START), spoilt]
     async with source_at(Peculiar(spoil=lambda _: rows)) as source:
         page = await read_closed_klines(source, "BTCUSDT", Run(START, START + 3 * MINUTE))
-    missing = Runs.of(Run(START + MINUTE, START + 3 * MINUTE))
+    missing = Runs([Run(START + MINUTE, START + 3 * MINUTE)])
     runs = find_refused_minutes(page.refused, missing)
     assert [
         minute for minute in range(5) if any(run.start <= START + minute * MINUTE < run.end for run in runs)

@@ -105,7 +105,7 @@ async def test_both_are_collected_by_their_own_clocks_and_silence_is_null(databa
     end = floor_minute(EVENING)
     start = end - 90 * MINUTE
     hole = Run(end - 40 * MINUTE, end - 33 * MINUTE)
-    server = CoinbaseServer(RunningClock(EVENING), holes=Runs.of(hole), cap=25)
+    server = CoinbaseServer(RunningClock(EVENING), holes=Runs([hole]), cap=25)
     async with scene(database, server) as both:
         async with collecting(both.setup):
             await both.until_coinbase_is_whole(start, end)
@@ -252,7 +252,7 @@ async def test_pages_that_begin_with_the_newest_row_are_read_to_their_beginning(
     """However few rows come at a time, with holes at the ends and within, and never the open candle."""
     end = floor_minute(EVENING)
     wanted = Run(end - 40 * MINUTE, end + 5 * MINUTE)
-    holes = Runs.of(Run(wanted.start, wanted.start + 3 * MINUTE), Run(end - 20 * MINUTE, end - 15 * MINUTE))
+    holes = Runs([Run(wanted.start, wanted.start + 3 * MINUTE), Run(end - 20 * MINUTE, end - 15 * MINUTE)])
     server = CoinbaseServer(RunningClock(EVENING), holes=holes, cap=cap, shows_open_candle=shows_open_candle)
     async with source_at(server) as source:
         page = await read_closed_klines(source, SYMBOL, wanted)

@@ -137,7 +137,7 @@ async def test_row_that_postgres_refuses_is_asked_for_again_only_later(
     epoch = await lead(connection)
     page = [kline(at(0)), kline(at(1), "1.0", low="1.00000000000000000000000001"), kline(at(2))]
     await recorder(epoch).record_page("BTCUSDT", KlinePage(page, []), run(0, 3))
-    assert await select_absences(connection, "BTCUSDT", *run(0, 3), with_refused=True) == Runs.of(run(1, 2))
+    assert await select_absences(connection, "BTCUSDT", *run(0, 3), with_refused=True) == Runs([run(1, 2)])
     assert [gap.cause for gap in await select_gaps(connection, "BTCUSDT", *run(0, 3))] == ["not_collected"]
 
 
@@ -300,10 +300,10 @@ async def test_absences_are_due_again_when_their_pause_is_over(connection: Conne
     """Oldest first; those of other symbols are not mixed in."""
     now = LATER
     async with connection.transaction():
-        await record_answer(connection, "BTCUSDT", run(0, 10), Runs.of(run(2, 4), run(6, 7)), now)
-        await record_answer(connection, "ETHUSDT", run(0, 10), Runs.of(run(0, 10)), now)
+        await record_answer(connection, "BTCUSDT", run(0, 10), Runs([run(2, 4), run(6, 7)]), now)
+        await record_answer(connection, "ETHUSDT", run(0, 10), Runs([run(0, 10)]), now)
     assert await select_due_absences(connection, "BTCUSDT", now) == Runs()
-    assert await select_due_absences(connection, "BTCUSDT", now + MINUTE) == Runs.of(run(2, 4), run(6, 7))
+    assert await select_due_absences(connection, "BTCUSDT", now + MINUTE) == Runs([run(2, 4), run(6, 7)])
 
 
 async def test_live_reading_leaves_the_last_minute_open_and_known_absences_alone(
@@ -312,9 +312,9 @@ async def test_live_reading_leaves_the_last_minute_open_and_known_absences_alone
     """A minute that has just closed may still come; the ledger's own times of asking stand."""
     writer = recorder(await lead(connection))
     await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), run(0, 5))
-    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs.of(run(0, 2), run(3, 4))
+    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs([run(0, 2), run(3, 4)])
     await writer.record_newest("BTCUSDT", KlinePage([kline(at(2))], []), run(0, 6))
-    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs.of(run(0, 2), run(3, 5))
+    assert await select_absences(connection, "BTCUSDT", *run(0, 10)) == Runs([run(0, 2), run(3, 5)])
     assert await connection.fetchval("SELECT max(times_asked) FROM absences") == 1
 
 

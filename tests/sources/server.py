@@ -59,7 +59,7 @@ class CoinbaseServer:
 
     def minutes(self, asked: Run) -> list[datetime]:
         """The minutes that it has of a run, oldest first."""
-        there = Runs.of(asked) - self.holes
+        there = Runs([asked]) - self.holes
         return [run.start + number * MINUTE for run in there for number in range(run.minutes)]
 
     def row(self, minute: datetime) -> list[float]:

@@ -93,7 +93,7 @@ async def test_long_hole_uses_files_for_all_but_its_newest_day() -> None:
     """Though it hardly ever ends at midnight."""
     async with archives("http://archive.invalid") as offered:
         end = datetime(2026, 1, 20, 11, 58, tzinfo=UTC)
-        plan = make_plan(Runs.of(Run(end - timedelta(days=80), end)), offered)
+        plan = make_plan(Runs([Run(end - timedelta(days=80), end)]), offered)
         names = []
         while part := plan.next():
             names.append(part[1].name if part[1] else part[0].minutes)
@@ -115,7 +115,7 @@ def test_withdrawn_minutes_are_not_handed_out(pairs: list[tuple[int, int]], take
             while part := plan.next():
                 handed.append(part[0])
             assert all(first <= run.start < run.end <= last for run in withdrawn)
-            assert not Runs(handed[taken:]) & Runs.of(Run(first, last))
+            assert not Runs(handed[taken:]) & Runs([Run(first, last)])
             total = sum(run.minutes for run in holes_of(pairs))
             assert sum(run.minutes for run in handed) + sum(run.minutes for run in withdrawn) == total
 

@@ -68,7 +68,7 @@ def test_runs_may_come_in_any_order_touch_overlap_and_be_empty(pairs: list[tuple
 
 def test_a_set_is_its_runs_and_says_them() -> None:
     """For who iterates, counts, compares or debugs."""
-    found = Runs.of(Run(at(5), at(6)), Run(at(0), at(2)), Run(at(2), at(3)))
+    found = Runs([Run(at(5), at(6)), Run(at(0), at(2)), Run(at(2), at(3))])
     assert list(found) == [Run(at(0), at(3)), Run(at(5), at(6))]
     assert (len(found), found.minutes) == (2, 4)
     assert repr(found) == "<Runs: 2024-03-05 07:00 to 2024-03-05 07:03, 2024-03-05 07:05 to 2024-03-05 07:06>"
