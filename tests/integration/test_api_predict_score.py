@@ -27,10 +27,11 @@ class Scored(NamedTuple):
     horizon: int
     error: Decimal
     naive_error: Decimal
-    covered: tuple[bool, bool, bool]
-    winkler: tuple[float, float, float]
+    covered: tuple[bool, ...]
+    winkler: tuple[float, ...]
     pinball: float
     qlike: float | None
+    levels: tuple[int, ...] = LEVELS
 
 
 def made_up(target: datetime, index: int, horizon: int = 60) -> Scored:
@@ -73,7 +74,7 @@ async def write(scribe: Scribe, scores: list[Scored]) -> None:
                 score.target,
                 score.error,
                 score.naive_error,
-                LEVELS,
+                score.levels,
                 score.covered,
                 score.winkler,
                 score.pinball,
@@ -143,6 +144,21 @@ async def test_a_day_long_horizon_is_counted_whole(database: Database, scribe: S
     answer = await read(database)
     assert [each["horizon_minutes"] for each in answer["horizons"]] == [*HORIZONS, 1_440]
     assert answer["horizons"][-1]["windows"]["30d"]["n"] == 1
+
+
+async def test_levels_of_another_time_are_counted_by_their_name(database: Database, scribe: Scribe) -> None:
+    """Wherever a level stands among a forecast's own: those of today, fewer of them, or more."""
+    today = made_up(UNTIL, 1)._replace(covered=(False, False, True), winkler=(1.0, 2.0, 3.0))
+    fewer = made_up(UNTIL - 2 * DAY, 1)._replace(levels=(80, 95), covered=(True, True), winkler=(4.0, 5.0))
+    more = made_up(UNTIL - 3 * DAY, 1)._replace(
+        levels=(10, 50, 80, 90, 95), covered=(False, True, True, False, True), winkler=(6.0, 7.0, 8.0, 9.0, 10.0)
+    )
+    await write(scribe, [today, fewer, more])
+    [horizon] = (await read(database, "?horizon=60"))["horizons"]
+    week = horizon["windows"]["7d"]
+    assert week["n"] == 3
+    assert week["coverage"] == pytest.approx({"50": 1 / 2, "80": 2 / 3, "95": 1.0})
+    assert week["winkler"] == pytest.approx({"50": 4.0, "80": 14 / 3, "95": 6.0})
 
 
 async def test_without_a_score_there_are_no_means(database: Database, scribe: Scribe) -> None:
