@@ -37,16 +37,23 @@ class Catalog:
         """The close of the newest closed minute: what lies before it is past."""
         return floor_minute(self.now(symbol))
 
-    def record_until(self, symbol: str) -> datetime:
-        """The end of what should be there: that of the newest closed minute, or where collecting was given up."""
-        until = self.closed_until(symbol)
-        return min(until, self.ends.get(symbol, until))
+    def record_until(self, symbol: str, closed_until: datetime) -> datetime:
+        """The end of what should be there: that of the newest closed minute, or where collecting was given up.
+
+        It takes what `closed_until` told, so that one request sees one minute though the clock goes on.
+        """
+        return min(closed_until, self.ends.get(symbol, closed_until))
+
+    @property
+    def default_symbol(self) -> str | None:
+        """The first collected, which is meant where none is asked for; None where nothing is collected yet."""
+        return next(iter(self.begins), None)
 
     def resolve(self, symbol: str | None) -> str:
-        """Return the symbol asked for, or the first collected; raises ProblemError when it isn't collected."""
+        """Return the symbol asked for, or the default one; raises ProblemError when it isn't collected."""
         if symbol is None:
-            for first in self.begins:
-                return first
+            if self.default_symbol is not None:
+                return self.default_symbol
             raise ProblemError(404, "no-data", "Nothing is collected yet; start the collector.")
         try:
             name = normalise_symbol(symbol)
@@ -75,7 +82,8 @@ class CatalogKeeper:
 async def select_catalog(connection: Connection) -> Catalog:
     """Read what is collected and what is merely stored, such as a bulk load, and the exchanges' clocks.
 
-    A stored minute is a closed one, so a clock is never behind the newest of its exchange.
+    One statement reads it all; each of its rows has Binance's clock, and there is one without a symbol where none is
+    known. A stored minute is a closed one, so a clock is never behind the newest of its exchange.
     """
     rows = await connection.fetch(
         """
@@ -92,14 +100,19 @@ async def select_catalog(connection: Connection) -> Catalog:
                until,
                least(since, (SELECT min(minute) FROM ticks WHERE ticks.symbol = known.symbol)) AS begins,
                (SELECT max(minute) FROM ticks WHERE ticks.symbol = known.symbol) AS newest,
-               exchange_now(symbol) AS exchange_time
-        FROM (SELECT symbol FROM stored WHERE symbol IS NOT NULL UNION SELECT symbol FROM collected_symbols) AS known
+               exchange_now(symbol) AS exchange_time,
+               binance_time
+        FROM (SELECT exchange_now() AS binance_time) AS clock
+        LEFT JOIN (
+            SELECT symbol FROM stored WHERE symbol IS NOT NULL UNION SELECT symbol FROM collected_symbols
+        ) AS known ON true
         LEFT JOIN collected_symbols USING (symbol)
         ORDER BY position NULLS LAST, symbol
         """
     )
-    clocks = {BINANCE: await connection.fetchval("SELECT exchange_now()")}
     read_at = time.monotonic()
+    clocks = {BINANCE: rows[0]["binance_time"]}
+    rows = [row for row in rows if row["symbol"] is not None]
     for row in rows:
         source = source_of(row["symbol"])
         shown = row["exchange_time"] if row["newest"] is None else max(row["exchange_time"], row["newest"] + MINUTE)

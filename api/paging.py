@@ -82,7 +82,7 @@ class PagedRoute(NamedTuple):
             is_fixed=is_fixed_range(query.start, query.end),
             is_start_fixed=start is not None,
             closed_until=until,
-            record_until=min(until, catalog.ends.get(symbol, until)),
+            record_until=catalog.record_until(symbol, until),
         )
 
     def _resolve_cursor(self, text: str, given: Mapping[str, str], catalog: Catalog) -> PagedRange:
@@ -103,5 +103,5 @@ class PagedRoute(NamedTuple):
             is_fixed=True,
             is_start_fixed=True,
             closed_until=until,
-            record_until=min(until, catalog.ends.get(symbol, until)),
+            record_until=catalog.record_until(symbol, until),
         )

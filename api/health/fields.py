@@ -67,7 +67,11 @@ COLLECTOR_HEALTH: Final = Object(
     (
         *PREDICTOR_HEALTH.fields,
         Field("is_leader", BOOLEAN, "Whether it leads.", example=True),
-        _optional("exchange_time", MICROSECOND, "The exchange's clock at that time."),
+        _optional(
+            "exchange_time",
+            MICROSECOND,
+            "The clock at that time of the exchange that the first symbol collected is from.",
+        ),
     ),
 )
 FORECAST_HEALTH: Final = Object(

@@ -7,6 +7,7 @@ from api.catalog import Catalog, select_catalog
 from api.forecast_status import ForecastStatus, select_forecast_statuses, select_forecast_symbols
 from api.freshness import SILENT_SECONDS
 from shared.database.connection import Connection, Record
+from shared.symbols import BINANCE, source_of
 
 
 class Findings(NamedTuple):
@@ -34,18 +35,24 @@ async def select_findings(connection: Connection) -> Findings:
     latency = time.perf_counter() - began
     assert database is not None  # noqa: S101 - a SELECT without FROM has one row
     catalog = await select_catalog(connection)
-    collector = await _select_heartbeat(connection, "collector")
+    default_source = source_of(catalog.default_symbol) if catalog.default_symbol else BINANCE
+    collector = await _select_heartbeat(connection, "collector", default_source)
     forecasts = await select_forecast_statuses(connection, await select_forecast_symbols(connection))
-    predictor = await _select_heartbeat(connection, "predictor")
+    predictor = await _select_heartbeat(connection, "predictor", default_source)
     return Findings(latency, database, catalog, collector, forecasts, predictor)
 
 
-async def _select_heartbeat(connection: Connection, service: str) -> Record | None:
-    """Read the heartbeat of a service's leader, or where none leads, the newest; and how many of them live."""
+async def _select_heartbeat(connection: Connection, service: str, source: str) -> Record | None:
+    """Read the heartbeat of a service's leader, or where none leads, the newest; and how many of them live.
+
+    With a leader's comes the clock of that source, as it was told last.
+    """
     return await connection.fetchrow(
         """
         SELECT instance, is_leader, started_at, beat_at, details::text AS details,
-               CASE WHEN is_leader THEN (SELECT max(exchange_time) FROM exchange_clocks) END AS exchange_time,
+               CASE WHEN is_leader THEN
+                   (SELECT exchange_time FROM exchange_clocks WHERE source = $3)
+               END AS exchange_time,
                greatest(0, date_part('epoch', clock_timestamp() - beat_at)) AS age_seconds,
                count(*) FILTER (WHERE clock_timestamp() - beat_at < $1 * interval '1 second') OVER () AS instances
         FROM heartbeats
@@ -55,4 +62,5 @@ async def _select_heartbeat(connection: Connection, service: str) -> Record | No
         """,
         SILENT_SECONDS,
         service,
+        source,
     )

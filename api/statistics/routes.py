@@ -39,9 +39,10 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
     """
     catalog = await state.database.read(state.catalogs.catalog)
     symbol = catalog.resolve(query.symbol)
-    start, end = query.range(catalog.closed_until(symbol))
+    closed_until = catalog.closed_until(symbol)
+    start, end = query.range(closed_until)
     first, last = ONE_MINUTE.ceil(start), ONE_MINUTE.ceil(end)
-    past = Run(first, max(first, min(last, catalog.record_until(symbol))))
+    past = Run(first, max(first, min(last, catalog.record_until(symbol, closed_until))))
     is_fixed = is_fixed_range(query.start, query.end)
 
     async def read(connection: Connection) -> tuple[Record, Closes, bool]:

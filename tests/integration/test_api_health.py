@@ -34,6 +34,26 @@ async def test_all_is_well(database: Database) -> None:
     assert 0 <= collector["age_seconds"] < 20
 
 
+async def test_the_collector_s_clock_is_that_of_the_default_symbol_s_source(database: Database) -> None:
+    """Whichever of two shows a later time."""
+    await store(database.owner_url, TICKS, now=NOW)
+    await store(database.owner_url, [], symbol="coinbase:BTC-USD", since=START, now=NOW)
+    async with connect(database.owner_url, "test") as owner, serving(database.api_url) as client:
+        for ahead in (timedelta(hours=1), timedelta(hours=-1)):
+            await owner.execute(
+                """
+                INSERT INTO exchange_clocks (source, exchange_time, told_at)
+                VALUES ('coinbase', $1, clock_timestamp())
+                ON CONFLICT (source) DO UPDATE SET exchange_time = excluded.exchange_time
+                """,
+                NOW + ahead,
+            )
+            assert (await client.get("/health")).json()["collector"]["exchange_time"] == text(NOW)
+        await owner.execute("UPDATE collected_symbols SET position = 1 - position")
+        collector = (await client.get("/health")).json()["collector"]
+    assert collector["exchange_time"] == text(NOW - timedelta(hours=1))
+
+
 async def test_old_ticks_degrade_it(database: Database) -> None:
     """Still 200: what is stored is served."""
     await store(database.owner_url, TICKS, now=NOW + timedelta(minutes=2))
