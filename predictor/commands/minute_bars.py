@@ -18,8 +18,8 @@ _AMOUNTS = ("volume", "quote_volume", "trades", "taker_base")
 def read_bars(paths: Sequence[Path]) -> Bars:
     """Read one symbol's minutes from files; of a repeated minute the last one read counts, as a correction does.
 
-    A row without a whole, positive and ordered price is left out. Volumes may be missing: a quote volume is then
-    the volume at the mean price, and what nothing tells is NaN. Raises UsageError that names the file.
+    A row without a whole, positive and ordered price is left out. An amount that no file tells is NaN, as it is where
+    the record lacks it. Raises UsageError that names the file.
     """
     pieces = [_read(path) for path in paths]
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
@@ -29,7 +29,6 @@ def read_bars(paths: Sequence[Path]) -> Bars:
     if not len(rows):
         raise UsageError(f"{paths[0]} has no minute with sound prices.")
     kept = {name: values[rows] for name, values in columns.items()}
-    typical = (kept["high"] + kept["low"] + kept["close"]) / 3.0
     return Bars(
         open_time=open_time[rows],
         interval_ms=MINUTE_MS,
@@ -38,7 +37,7 @@ def read_bars(paths: Sequence[Path]) -> Bars:
         low=kept["low"],
         close=kept["close"],
         volume=kept["volume"],
-        quote_volume=np.where(np.isfinite(kept["quote_volume"]), kept["quote_volume"], kept["volume"] * typical),
+        quote_volume=kept["quote_volume"],
         trades=kept["trades"],
         taker_base_volume=kept["taker_base"],
     )

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from predictor.commands.minute_bars import read_bars
 from predictor.queries import record
 from predictor.queries.record import find_made_at, select_bars, select_base, select_newest
 from shared.database.connection import Connection, DriverConnection
@@ -97,3 +99,30 @@ async def test_what_a_source_does_not_tell_is_nan(owner: DriverConnection) -> No
     for values in (bars.quote_volume, bars.trades, bars.taker_base_volume):
         assert np.isnan(values).tolist() == is_untold.tolist()
     assert not np.isnan(bars.volume).any()
+
+
+@pytest.mark.parametrize("untold", [True, False], ids=["untold", "told"])
+async def test_backtest_s_bars_are_the_service_s(owner: DriverConnection, tmp_path: Path, untold: bool) -> None:
+    """Of the same minutes, whether or not their source tells the amounts."""
+    if untold:
+        await owner.execute(
+            "UPDATE ticks SET quote_volume = NULL, trades = NULL, taker_base_volume = NULL, taker_quote_volume = NULL"
+        )
+    amounts = "" if untold else ", quote_volume, trades, taker_base_volume AS taker_base"
+    path = tmp_path / "BTCUSDT.csv"
+    await owner.copy_from_query(
+        f"""
+        SELECT (date_part('epoch', minute) * 1000)::bigint AS open_time_ms, open, high, low, close, volume {amounts}
+        FROM ticks
+        WHERE symbol = 'BTCUSDT'
+        """,
+        output=path,
+        format="csv",
+        header=True,
+    )
+    of_file = read_bars([path])
+    of_record = await select_bars(Connection(owner), SYMBOL, NOON - DAY, NOON)
+    assert len(of_file) == len(of_record) == 190
+    assert np.isnan(of_file.quote_volume).all() == untold
+    for name in ("open_time", "open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_base_volume"):
+        np.testing.assert_array_equal(getattr(of_file, name), getattr(of_record, name))

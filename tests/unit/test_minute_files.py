@@ -89,10 +89,11 @@ def test_missing_minutes_stay_missing_and_senseless_ones_are_left_out(tmp_path: 
 
 
 def test_amounts_may_be_absent(tmp_path: Path) -> None:
-    """The quote volume is then that of the mean price; what nothing tells is NaN."""
+    """What nothing tells is NaN, rather than a number that was made up."""
     bars = read_bars([write(tmp_path, table(quote_volume=None, trades=None, taker_base=None))])
-    assert bars.quote_volume[0] == pytest.approx(2.0 * (101.5 + 99.5 + 100.0) / 3)
-    assert np.isnan(bars.trades).all()
+    assert bars.volume.tolist() == [2.0] * COUNT
+    for amounts in (bars.quote_volume, bars.trades, bars.taker_base_volume):
+        assert np.isnan(amounts).all()
 
 
 @pytest.mark.parametrize(
