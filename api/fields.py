@@ -272,7 +272,7 @@ class EitherOf:
 Type: TypeAlias = Kind | Object | Pair | ListOf | MapOf | EitherOf
 
 
-def select_list(fields: Iterable[Field]) -> str:
+def make_select_list(fields: Iterable[Field]) -> str:
     """Return the select list of a row that `read_row` reads."""
     return ", ".join(
         f"{column.kind.value_sql.format(column.sql)} AS {column.name}" for each in fields for column in each.columns()

@@ -7,4 +7,7 @@ its bounds, so that forecasts that were made with other levels stay what they we
 from typing import Final
 
 LEVELS: Final[tuple[int, ...]] = (50, 80, 95)
-"""In percent, increasing. Those that the predictor judges models by, 80 and 95, must be among them."""
+"""In percent, increasing, JUDGED_LEVELS among them."""
+
+JUDGED_LEVELS: Final = (80, 95)
+"""Those that the predictor judges models by; by the first it counts the coverage of each hour of the day."""

@@ -84,7 +84,7 @@ def refusing_unreadable(path: Path) -> Iterator[None]:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def select_newest_rows(open_time: Integers) -> Integers:
+def find_newest_rows(open_time: Integers) -> Integers:
     """Return the positions of rows in order of time, each minute once: of a repeated one the last row counts."""
     if (np.diff(open_time) > 0).all():
         return np.arange(len(open_time))

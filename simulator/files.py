@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.errors import UsageError
-from shared.minute_files import read_minute_file, refusing_unreadable, select_newest_rows
+from shared.minute_files import find_newest_rows, read_minute_file, refusing_unreadable
 from simulator.kline import DAY_MS, DECIMALS, EMPTY, MINUTE_MS, SCHEMA, Day, Integers, to_text, to_units
 
 DAYS_KEPT = 64  # encoded, about 400 kB each
@@ -59,7 +59,7 @@ def _load(paths: Sequence[Path]) -> Any:
     table = pa.concat_tables([_read(path) for path in paths])
     if table.num_rows == 0:
         raise UsageError("The files of --data hold no minute; give files with at least one row.")
-    rows = select_newest_rows(table.column("open_time").to_numpy())
+    rows = find_newest_rows(table.column("open_time").to_numpy())
     return table.take(pa.array(rows)).combine_chunks().to_batches()[0]
 
 

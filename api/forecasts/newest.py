@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from api.fields import read_row, select_list
+from api.fields import make_select_list, read_row
 from api.forecasts.fields import NEWEST_FIELDS
 from shared.database.connection import Connection
 
@@ -43,7 +43,7 @@ def newest_made_at(forecasts: Sequence[FreshForecast]) -> datetime:
 # Put together once from the table of fields; values come as parameters only.
 _FRESH: Final = f"""
     SELECT DISTINCT ON (horizon_minutes)
-           {select_list(NEWEST_FIELDS)},
+           {make_select_list(NEWEST_FIELDS)},
            greatest(0, date_part('epoch', clock_timestamp() - trained_at)) AS model_age_seconds
     FROM forecasts AS forecast
     JOIN models AS model ON model.symbol = forecast.symbol AND model.version = forecast.model_version

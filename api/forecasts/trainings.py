@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.fields import read_row, select_list
+from api.fields import make_select_list, read_row
 from api.forecasts.fields import TRAINING_FIELDS
 from shared.database.connection import Connection
 
@@ -14,7 +14,7 @@ async def select_trainings(connection: Connection, symbol: str) -> list[dict[str
 
 # Put together once from the table of fields; values come as parameters only.
 _TRAININGS: Final = f"""
-    SELECT {select_list(TRAINING_FIELDS)}
+    SELECT {make_select_list(TRAINING_FIELDS)}
     FROM trainings
     WHERE symbol = $1
     ORDER BY started_at DESC

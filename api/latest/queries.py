@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.fields import select_list
+from api.fields import make_select_list
 from api.latest.fields import TICK_FIELDS
 from shared.database.connection import Connection, Record
 
@@ -14,7 +14,7 @@ async def select_latest_tick(connection: Connection, symbol: str) -> Record | No
 
 # Put together once from the table of fields; values come as parameters only.
 _LATEST: Final = f"""
-    SELECT minute, {select_list(TICK_FIELDS)}
+    SELECT minute, {make_select_list(TICK_FIELDS)}
     FROM ticks
     WHERE symbol = $1
     ORDER BY minute DESC

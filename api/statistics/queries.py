@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from api.arrays import read_integers, read_packed_floats
-from api.fields import select_list
+from api.fields import make_select_list
 from api.intervals import ONE_DAY, ONE_HOUR
 from api.statistics.fields import TOTAL_FIELDS
 from shared.database.connection import Connection, Record
@@ -133,7 +133,7 @@ _STATISTICS = f"""
             HAVING count(*) > 0
         ) AS pieces
     )
-    SELECT closes.*, count AS minutes, {select_list(TOTAL_FIELDS)}
+    SELECT closes.*, count AS minutes, {make_select_list(TOTAL_FIELDS)}
     FROM totals
     CROSS JOIN edges
     CROSS JOIN hours

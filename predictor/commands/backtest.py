@@ -10,7 +10,8 @@ from tqdm import tqdm
 from predictor.commands.backtest_report import format_summary, write_forecasts
 from predictor.commands.minute_bars import guess_symbol, read_bars
 from predictor.forecast.evaluation import Evaluation, score_forecasts
-from predictor.forecast.training import HISTORY_MS_MAX, TRACK_MS
+from predictor.forecast.track_extension import TRACK_MS
+from predictor.forecast.training import HISTORY_MS_MAX
 from predictor.forecast.walk_forward import WalkForward
 from predictor.schedule import Schedule
 from predictor.settings import DEFAULT_HORIZONS, DEFAULT_SCHEDULE, check_horizons
@@ -39,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run_backtest(options: Namespace) -> int:
-    """Run the command: the forecasts to `--out`, the summary to stdout; raises UsageError or ForecastError."""
+    """Run the command: the forecasts to `--out`, the summary to stdout; raises UsageError or PredictionError."""
     horizons = _read_horizons(options.horizons)
     if not 1 <= options.every <= _EVERY_MAX:
         raise UsageError(f"--every must be minutes from 1 to {_EVERY_MAX}.")

@@ -8,7 +8,7 @@ import numpy as np
 from shared.bars import Bars
 from shared.errors import UsageError
 from shared.instant import MINUTE_MS
-from shared.minute_files import read_minute_file, refusing_unreadable, select_newest_rows, to_floats
+from shared.minute_files import find_newest_rows, read_minute_file, refusing_unreadable, to_floats
 from shared.rolling import Floats
 
 _PRICES = ("open", "high", "low", "close")
@@ -24,7 +24,7 @@ def read_bars(paths: Sequence[Path]) -> Bars:
     pieces = [_read(path) for path in paths]
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     open_time = columns.pop("open_time").astype(np.int64)
-    rows = select_newest_rows(open_time)
+    rows = find_newest_rows(open_time)
     rows = rows[_has_sound_prices(columns, rows)]
     if not len(rows):
         raise UsageError(f"{paths[0]} has no minute with sound prices.")

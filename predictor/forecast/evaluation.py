@@ -12,14 +12,12 @@ from predictor.forecast.reference import Band, forecast_constant_width, forecast
 from predictor.forecast.scores import compute_pinball, compute_qlike, compute_winkler, is_covered
 from predictor.forecast.track import Track
 from shared.instant import DAY_MS, MINUTE_MS
-from shared.levels import LEVELS
+from shared.levels import JUDGED_LEVELS, LEVELS
 from shared.rolling import Floats, Integers
 
 # What of a track is needed before its forecasts' intervals stand on scores.
 _WARM_UP_MS = 7 * DAY_MS
 _STEP = 5
-# Levels whose interval scores are compared with the reference's.
-_COMPARED = (80, 95)
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def score_forecasts(minutes: Minutes, rows: Integers, made: Distributions) -> Ev
         )
         references = (forecast_log_har, forecast_constant_width)
         bands = [reference(minutes, rows, horizon) for reference in references] if len(rows) else []
-        scores.append(_sum_up(horizon, outcome, [_select_scored(band, scored) for band in bands]))
+        scores.append(_sum_up(horizon, outcome, [_pick_scored(band, scored) for band in bands]))
         outcomes[horizon] = outcome
     return Evaluation(tuple(scores), outcomes)
 
@@ -141,7 +139,7 @@ def _sum_up(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonSc
                 ),
             )
             for position, level in enumerate(LEVELS)
-            if level in _COMPARED
+            if level in JUDGED_LEVELS
         ]
         reference_loss = compute_qlike(outcome.realised_variance[known], band.variance[known])
         ratios.append([*part, _ratio(loss[known], reference_loss)])
@@ -169,7 +167,7 @@ def _sum_up(horizon: int, outcome: Outcomes, bands: Sequence[Band]) -> HorizonSc
     )
 
 
-def _select_scored(band: Band, scored: Integers) -> Band:
+def _pick_scored(band: Band, scored: Integers) -> Band:
     return Band(band.variance[scored], band.reach[:, scored])
 
 

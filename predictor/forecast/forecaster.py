@@ -10,9 +10,10 @@ from predictor.forecast.distribution import distribute
 from predictor.forecast.hourly_coverage import HourlyCoverage
 from predictor.forecast.inputs import MEMORY_MINUTES, Minutes
 from predictor.forecast.intervals import ANEW_MS, WINDOW_DAYS, Calibration
+from predictor.forecast.track_extension import TRACK_MS, extend_track
 from shared.bars import Bars
 from shared.errors import InputsMissingError
-from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds, to_text
+from shared.instant import MINUTE_MS, from_milliseconds, to_text
 from shared.levels import LEVELS
 
 # The conformal window, and what the first of its forecasts look back on.
@@ -76,18 +77,9 @@ class Forecaster:
         block = (int(bars.open_time[-1]) + MINUTE_MS) // ANEW_MS
         if self._calibration is None or self._calibration[0] != block:
             minutes = Minutes.of(bars)
-            self._extend_track(minutes, block * ANEW_MS)
+            end_ms = block * ANEW_MS
+            self._track = extend_track(minutes, self._model, self._track, end_ms, 1).since(end_ms - TRACK_MS)
             calibration = Calibration(minutes, self._track, self._model.horizons_)
-            self._hours = calibration.count_hours(self._hours, block * ANEW_MS)
+            self._hours = calibration.count_hours(self._hours, end_ms)
             self._calibration = block, calibration, self._hours
         return self._calibration[1:]
-
-    def _extend_track(self, minutes: Minutes, until_ms: int) -> None:
-        """Add what the model says of the minutes since the track's end, none of which it has learned from."""
-        start_ms = max(
-            self._model.trained_to_ms_, int(self._track.open_time[-1]) + MINUTE_MS if len(self._track) else 0
-        )
-        rows = np.arange(max(0, minutes.index_of(start_ms)), max(0, minutes.index_of(until_ms)), dtype=np.int64)
-        if len(rows):
-            self._track = self._track.extended(self._model.forecasts(minutes, rows))
-        self._track = self._track.since(until_ms - (WINDOW_DAYS + 3) * DAY_MS)

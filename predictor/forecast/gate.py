@@ -14,7 +14,7 @@ from predictor.forecast.intervals import ABOUT_POINT, Calibration
 from predictor.forecast.scores import compute_qlike, compute_winkler
 from predictor.forecast.track import Track
 from shared.instant import DAY_MS, MINUTE_MS
-from shared.levels import LEVELS
+from shared.levels import JUDGED_LEVELS, LEVELS
 from shared.rolling import Floats, Integers
 
 _ROWS_MIN = 100
@@ -55,7 +55,7 @@ def _scores(minutes: Minutes, rows: Integers, forecasts: Track, calibration: Cal
         actual = minutes.log_return(horizon)[rows]
         variances = forecasts.variances[:, position]
         row = [np.nanmean(compute_qlike(minutes.realised_variance(horizon)[rows], variances))]
-        for level in (80, 95):
+        for level in JUDGED_LEVELS:
             reach = quantiles[LEVELS.index(level), :, position] * np.sqrt(variances)
             middle = forecasts.drifts[:, position] * (level in ABOUT_POINT)
             row.append(np.nanmean(compute_winkler(actual, middle - reach, middle + reach, level)))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
+from shared.levels import JUDGED_LEVELS
 from shared.rolling import Floats, Integers
 
-LEVEL = 80
+LEVEL = JUDGED_LEVELS[0]
 # How much wider intervals become, as a logarithm, for each day's worth of coverage that is missing; and at most.
 _RATE = 0.03
 _LARGEST_CHANGE = 0.3
@@ -79,6 +80,6 @@ def scale_day_by_day(hours: HourlyCoverage, made_at: Integers, shares: Floats, a
     return result
 
 
-def select_counted(open_time: Integers) -> Integers:
+def find_counted(open_time: Integers) -> Integers:
     """Return the positions of the minutes whose forecasts are counted: every fifth says as much as all of them."""
     return np.flatnonzero((open_time // MINUTE_MS + 1) % 5 == 0)

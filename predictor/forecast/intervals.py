@@ -15,8 +15,8 @@ from predictor.forecast.hourly_coverage import (
     LEVEL,
     HourlyCoverage,
     find_count_end,
+    find_counted,
     scale_day_by_day,
-    select_counted,
     start_counting,
 )
 from predictor.forecast.inputs import Minutes
@@ -112,7 +112,7 @@ class Calibration:
     def _shares(self, since_ms: int, until_ms: int) -> tuple[Integers, Floats]:
         """What came of the track's forecasts made in [since_ms, until_ms), as shares of the reach they had."""
         made_at = self._open_time + MINUTE_MS
-        rows = select_counted(self._open_time)
+        rows = find_counted(self._open_time)
         rows = rows[(made_at[rows] >= since_ms) & (made_at[rows] < until_ms)]
         variances = np.exp(2.0 * self._log_deviation[rows])
         reach = self.quantiles(self._open_time[rows], variances)[LEVELS.index(LEVEL)]

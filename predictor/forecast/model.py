@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from predictor.forecast.fits import fit_log_linear
 from predictor.forecast.inputs import COLUMNS, INPUTS, PLAIN, Minutes
 from predictor.forecast.point import learn_point
-from predictor.forecast.rows import select_training_rows, thin_rows
+from predictor.forecast.rows import find_training_rows, thin_rows
 from predictor.forecast.seasons import (
     compute_log_before,
     compute_mean_after,
@@ -62,7 +62,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         self.trained_from_ms_, self.trained_to_ms_ = start_ms, end_ms
         first, last = max(0, minutes.index_of(start_ms)), min(len(minutes), minutes.index_of(end_ms))
         self._learn_seasons(minutes, first, last)
-        rows = select_training_rows(minutes, first, last)
+        rows = find_training_rows(minutes, first, last)
         values = minutes.inputs(rows, tuple(INPUTS))
         self.columns_ = tuple(
             name for position, name in enumerate(INPUTS) if np.isfinite(values[:, position]).mean() > 0.5
@@ -87,7 +87,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
     def predict(self, X: npt.ArrayLike) -> Floats:  # noqa: N803 - the name that scikit-learn's users expect
         """Return the variance of the log return over each horizon, of shape (rows, horizons).
 
-        `X` has the columns `predictor.inputs.COLUMNS`; a row that lacks one that the model uses has NaN.
+        `X` has the columns `predictor.forecast.inputs.COLUMNS`; a row that lacks one that the model uses has NaN.
         """
         table = np.asarray(X, dtype=np.float64)
         result = np.full((len(table), len(self.horizons_)), np.nan)

@@ -1,4 +1,4 @@
-"""Which minutes a model learns from."""
+"""Which minutes a model learns from, and at which it forecasts."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _ROWS_MAX = 60_000
 _ROW_STEP = 5
 
 
-def select_training_rows(minutes: Minutes, first: int, last: int) -> Integers:
+def find_training_rows(minutes: Minutes, first: int, last: int) -> Integers:
     """Return those of the minutes [first, last) that are there and close on the five-minute grid, thinned if many."""
     rows = np.arange(first, last, dtype=np.int64)
     closes = minutes.open_time[rows] // MINUTE_MS + 1
@@ -23,3 +23,11 @@ def thin_rows(minutes: Minutes, rows: Integers, count: int) -> Integers:
     """Keep one row of `count`, another one each day: full hours move more than others, and must not be all or none."""
     closes = minutes.open_time[rows] // MINUTE_MS + 1
     return np.asarray(rows[(closes // _ROW_STEP + closes // 1440) % count == 0])
+
+
+def find_rows_between(minutes: Minutes, start_ms: int, end_ms: int, step: int) -> Integers:
+    """Return the minutes that open from `start_ms` on, close by `end_ms`, and close at a multiple of `step` minutes."""
+    first = max(0, minutes.index_of(start_ms))
+    last = min(len(minutes), minutes.index_of(end_ms))
+    rows = np.arange(first, max(first, last), dtype=np.int64)
+    return np.asarray(rows[(minutes.open_time[rows] // MINUTE_MS + 1) % step == 0])

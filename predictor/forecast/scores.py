@@ -10,7 +10,10 @@ Flags = npt.NDArray[np.bool_]
 
 
 def compute_qlike(realised_variance: Floats, variance: Floats) -> Floats:
-    """V / s² - ln(v / s²) - 1 (Patton 2011), 0 for a perfect forecast; NaN where nothing moved."""
+    """Return v / s² - ln(v / s²) - 1 of the realised variance v and the forecast one s² (Patton 2011).
+
+    It is 0 for a perfect forecast, and NaN where nothing moved.
+    """
     ratio = np.where(realised_variance > 0, realised_variance / variance, np.nan)
     return np.asarray(ratio - np.log(ratio) - 1.0)
 

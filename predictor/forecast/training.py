@@ -19,12 +19,14 @@ from predictor.forecast.gate import Decision, decide
 from predictor.forecast.inputs import COLUMNS, INPUTS, MEMORY_MINUTES, Minutes
 from predictor.forecast.intervals import WINDOW_DAYS, Calibration
 from predictor.forecast.model import DistributionModel
-from predictor.forecast.track import Track, make_empty_track
+from predictor.forecast.rows import find_rows_between
+from predictor.forecast.track import make_empty_track
+from predictor.forecast.track_extension import TRACK_MS, extend_track
 from shared.bars import Bars
 from shared.errors import TooLittleHistoryError
 from shared.feature_table import FEATURE_VERSION
 from shared.instant import DAY_MS, MINUTE_MS, from_milliseconds
-from shared.rolling import Floats, Integers
+from shared.rolling import Floats
 
 HISTORY_MS_MAX = 365 * DAY_MS
 _HOLDOUT_MS_MAX = 3 * DAY_MS
@@ -32,7 +34,6 @@ _HOLDOUT_SHARE = 0.15
 _HISTORY_MS_MIN = 3 * DAY_MS
 _BOOTSTRAP_STEP_MS = 7 * DAY_MS
 _EXAMPLES = 5
-TRACK_MS = (WINDOW_DAYS + 3) * DAY_MS
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,8 @@ def retrain(
         first = _train_challenger(minutes, end_ms, horizons, champion, step)
         return first, Decision(is_better=True, reason="It is the first model.")
     challenger = _train_challenger(minutes, end_ms, horizons, champion, step)
-    rows = _select_rows(minutes, challenger.model.trained_to_ms_, end_ms, 5)
+    rows = find_rows_between(minutes, challenger.model.trained_to_ms_, end_ms, 5)
     return challenger, decide(minutes, rows, challenger, champion)
-
-
-def extend_track(minutes: Minutes, model: DistributionModel, track: Track, end_ms: int, step: int) -> Track:
-    """Return the track with what the model forecasts at each `step` minutes after its end, up to `end_ms`."""
-    start_ms = max(model.trained_to_ms_, int(track.open_time[-1]) + MINUTE_MS if len(track) else 0)
-    rows = _select_rows(minutes, start_ms, end_ms, step)
-    return track.extended(model.forecasts(minutes, rows)) if len(rows) else track
 
 
 def compute_digest(bars: Bars) -> str:
@@ -149,11 +143,3 @@ def _times_before(begin_ms: int, end_ms: int) -> list[int]:
     weeks = range(end_ms - _BOOTSTRAP_STEP_MS, end_ms - TRACK_MS - 1, -_BOOTSTRAP_STEP_MS)
     times = [time_ms for time_ms in weeks if time_ms >= least]
     return times[::-1]
-
-
-def _select_rows(minutes: Minutes, start_ms: int, end_ms: int, step: int) -> Integers:
-    """Minutes that open from `start_ms` on, close by `end_ms`, and close at a multiple of `step` minutes."""
-    first = max(0, minutes.index_of(start_ms))
-    last = min(len(minutes), minutes.index_of(end_ms))
-    rows = np.arange(first, max(first, last), dtype=np.int64)
-    return np.asarray(rows[(minutes.open_time[rows] // MINUTE_MS + 1) % step == 0])

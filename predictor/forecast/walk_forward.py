@@ -14,7 +14,8 @@ from predictor.forecast.distribution import Distributions, distribute
 from predictor.forecast.inputs import Minutes
 from predictor.forecast.intervals import Calibration
 from predictor.forecast.track import make_empty_track
-from predictor.forecast.training import extend_track, retrain
+from predictor.forecast.track_extension import extend_track
+from predictor.forecast.training import retrain
 from predictor.schedule import Schedule
 from shared.bars import Bars
 from shared.instant import MINUTE_MS, from_milliseconds, to_milliseconds

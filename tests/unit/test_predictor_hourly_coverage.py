@@ -7,8 +7,8 @@ from scipy.stats import norm
 from predictor.forecast.hourly_coverage import (
     HourlyCoverage,
     find_count_end,
+    find_counted,
     scale_day_by_day,
-    select_counted,
     start_counting,
 )
 from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
@@ -69,8 +69,8 @@ def test_what_has_not_come_changes_no_scale() -> None:
     assert (scale_day_by_day(start_counting(2, START_MS), made_at, changed, today) > before).all()
 
 
-def test_settling_day_by_day_or_at_once_is_the_same() -> None:
-    """A predictor that was away owes what one owes that was not."""
+def test_days_counted_one_by_one_or_at_once_are_the_same() -> None:
+    """A predictor that was away has the shortfalls of one that was not."""
     made_at, shares = forecasts(12, 1.3)
     at_once = start_counting(1, START_MS).count_until(START_MS + 12 * DAY_MS, made_at, shares)
     hours = start_counting(1, START_MS)
@@ -80,8 +80,8 @@ def test_settling_day_by_day_or_at_once_is_the_same() -> None:
     assert hours.counted_to_ms == at_once.counted_to_ms == START_MS + 12 * DAY_MS
 
 
-def test_hours_without_an_outcome_owe_nothing() -> None:
-    """A halt of the exchange is no shortfall."""
+def test_hours_without_an_outcome_have_no_shortfall() -> None:
+    """As when the exchange was halted."""
     made_at, shares = forecasts(3, 1.0)
     missing = made_at // HOUR_MS % 24 == 5
     shares[missing] = np.nan
@@ -106,7 +106,7 @@ def test_days_are_utc_and_whole() -> None:
     midnight = START_MS + 9 * DAY_MS
     assert find_count_end(midnight) == find_count_end(midnight + DAY_MS - MINUTE_MS) == midnight - DAY_MS
     assert start_counting(1, midnight + 5 * HOUR_MS).counted_to_ms == midnight
-    assert list(select_counted(START_MS + np.arange(11) * MINUTE_MS)) == [4, 9]
+    assert list(find_counted(START_MS + np.arange(11) * MINUTE_MS)) == [4, 9]
 
 
 def test_hours_are_not_changed_in_place() -> None:

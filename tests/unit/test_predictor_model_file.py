@@ -45,7 +45,7 @@ def content(champion: Champion) -> bytes:
 
 
 def test_loaded_model_gives_the_same_numbers(champion: Champion, content: bytes, minutes: Minutes) -> None:
-    """To the last bit, with its track and what its intervals owe."""
+    """To the last bit, with its track and the shortfalls of each hour."""
     loaded = load_champion(content)
     inputs = minutes.inputs(np.arange(10_000, 12_000), COLUMNS)
     assert np.array_equal(loaded.predict(inputs), champion.predict(inputs), equal_nan=True)
