@@ -1,5 +1,6 @@
 """What `/price/predict` and what lies below it answer with."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from api.fields import (
@@ -22,6 +23,17 @@ from shared.levels import LEVELS
 _IN_QUOTE: Final = "in the quote currency"
 _FROM_0: Final = {"minimum": 0}
 _SHARE: Final = {"minimum": 0, "maximum": 1}
+
+
+def _enumerate(numbers: Iterable[float]) -> str:
+    """Return the numbers as a sentence has them: `50, 80 and 95`."""
+    *others, last = (f"{number:g}" for number in numbers)
+    return f"{', '.join(others)} and {last}"
+
+
+LEVELS_IN_WORDS: Final = f"{_enumerate(LEVELS)} %"
+_QUANTILES = sorted({50.0, *((100 - level) / 2 for level in LEVELS), *((100 + level) / 2 for level in LEVELS)})
+QUANTILES_IN_WORDS: Final = f"{_enumerate(_QUANTILES)} %"
 _EXAMPLE_BOUNDS: Final = {50: [66990, 67035.5], 80: [66950.12, 67075.4], 95: [66880, 67145.01]}
 _EXAMPLE_COVERAGE: Final = {50: 0.503, 80: 0.798, 95: 0.947}
 _EXAMPLE_WINKLER: Final = {50: 61.2, 80: 104.9, 95: 187.4}
@@ -200,7 +212,7 @@ SCORE: Final = Object(
         Field(
             "pinball",
             FLOAT,
-            f"Mean pinball loss of the quantiles 2.5, 10, 25, 50, 75, 90 and 97.5 %, {_IN_QUOTE}.",
+            f"Mean pinball loss of the quantiles {QUANTILES_IN_WORDS}, {_IN_QUOTE}.",
             9.8,
             is_nullable=True,
             limits=_FROM_0,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.caching import cached_response, until_next_minute
 from api.documentation import NO_DATABASE, NO_SYMBOL, cached_answer, problems
 from api.forecast_status import select_forecast_status
-from api.forecasts.fields import PAST_FORECASTS, PREDICTION, SCORE_BOARD
+from api.forecasts.fields import LEVELS_IN_WORDS, PAST_FORECASTS, PREDICTION, SCORE_BOARD
 from api.forecasts.horizons import NO_HORIZON, check_horizon
 from api.forecasts.newest import newest_made_at, select_fresh_forecasts
 from api.forecasts.parameters import PastForecastsParameters, PredictParameters
@@ -29,6 +29,12 @@ router = APIRouter(tags=["Forecasts"])
 
 _RETRY_AFTER_SECONDS = 5
 
+_PREDICT = f"""\
+The newest forecast over each horizon: a price, and the intervals that it will lie in with {LEVELS_IN_WORDS}.
+
+Each was written before its target and carries its model and how good those before it were. What has expired is
+never served: without a fresh forecast the answer is a 503 that says why."""
+
 
 async def _track_records(request: Request) -> TrackRecordKeeper:
     keeper: TrackRecordKeeper = request.app.state.track_records
@@ -41,6 +47,7 @@ TrackRecords = Annotated[TrackRecordKeeper, Depends(_track_records)]
 @router.get(
     "/price/predict",
     summary="The price to come",
+    description=_PREDICT,
     responses=cached_answer(PREDICTION, "The newest forecasts")
     | problems(
         400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON, 503: "No forecast is fresh, and `detail` says why."}
@@ -49,11 +56,7 @@ TrackRecords = Annotated[TrackRecordKeeper, Depends(_track_records)]
 async def read_predict(
     request: Request, query: PredictParameters, state: SharedState, track_records: TrackRecords
 ) -> Response:
-    """The newest forecast over each horizon: a price, and the intervals that it will lie in with 50, 80 and 95 %.
-
-    Each was written before its target and carries its model and how good those before it were. What has expired is
-    never served: without a fresh forecast the answer is a 503 that says why.
-    """
+    """Answer with the newest forecasts; the documentation has the route's own description."""
 
     async def read(connection: Connection) -> Prediction:
         catalog = await state.catalogs.catalog(connection)

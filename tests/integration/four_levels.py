@@ -70,6 +70,7 @@ async def main(owner_url: str, predictor_url: str, api_url: str) -> None:
         history = (await client.get("/price/predict/history?order=asc")).json()
         lines = (await client.get("/price/predict/history?order=asc&format=csv")).text.splitlines()
         score = (await client.get("/price/predict/score")).json()
+        schema = (await client.get("/openapi.json")).json()
     [evaluated] = training.evaluation.scores
     report = {
         "coverage": evaluated.coverage,
@@ -78,6 +79,11 @@ async def main(owner_url: str, predictor_url: str, api_url: str) -> None:
         "fresh": fresh["forecasts"][0]["intervals"],
         "history": history["data"],
         "csv": lines,
+        "documented": {
+            "predict": schema["paths"]["/price/predict"]["get"]["description"],
+            "pinball": schema["components"]["schemas"]["Score"]["properties"]["pinball"]["description"],
+            "intervals": list(schema["components"]["schemas"]["Intervals"]["properties"]),
+        },
         "score": next(each["windows"]["24h"] for each in score["horizons"] if each["horizon_minutes"] == _HORIZON),
     }
     json.dump(report, sys.stdout)

@@ -51,3 +51,8 @@ async def test_a_fourth_level_is_one_more_number(database: Database) -> None:
     assert found["score"]["n"] == 2
     assert found["score"]["coverage"]["90"] == stored["covered"][2]
     assert found["score"]["winkler"]["90"] == stored["winkler"][2]
+
+    documented = found["documented"]
+    assert "with 50, 80, 90 and 95 %." in documented["predict"]
+    assert "the quantiles 2.5, 5, 10, 25, 50, 75, 90, 95 and 97.5 %," in documented["pinball"]
+    assert documented["intervals"] == NAMES
