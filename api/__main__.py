@@ -3,7 +3,7 @@
 import os
 import sys
 
-from shared.command import EXIT_OK, EXIT_USAGE, Parser
+from shared.command import EXIT_FAILED, EXIT_OK, Parser
 from shared.errors import MinutebookError
 
 
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         serve()
     except MinutebookError as error:
         sys.stderr.write(f"api: {error}\n")
-        return EXIT_USAGE
+        return EXIT_FAILED
     return EXIT_OK
 
 

@@ -10,7 +10,7 @@ from shared.errors import MinutebookError
 
 EXIT_OK = 0
 EXIT_DIFFERENT = 1
-EXIT_USAGE = 2
+EXIT_FAILED = 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and how to get help, and exit 2."""
-        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see '{self.prog} --help'.\n")
+        self.exit(EXIT_FAILED, f"{self.prog}: {message}; see '{self.prog} --help'.\n")
 
 
 def run(name: str, main: Coroutine[object, object, int]) -> NoReturn:
@@ -27,6 +27,6 @@ def run(name: str, main: Coroutine[object, object, int]) -> NoReturn:
         sys.exit(asyncio.run(main))
     except MinutebookError as error:
         sys.stderr.write(f"{name}: {error}\n")
-        sys.exit(EXIT_USAGE)
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,10 +11,9 @@ from predictor.registry.champions import Champions
 from predictor.registry.mlflow_registry import MlflowRegistry
 from predictor.service.forecasting import SymbolForecaster
 from predictor.settings import PredictorSettings
-from shared.command import EXIT_OK
+from shared.command import EXIT_FAILED, EXIT_OK
 from shared.instant import to_text
 
-EXIT_NONE = 2
 # Intervals that hold the price less often are not printed, so that a line stays short.
 _LEAST_PRINTED = 80
 
@@ -32,7 +31,7 @@ async def run_forecast(settings: PredictorSettings) -> int:
             attempt = await SymbolForecaster(symbol, database, champions, why_no_model).forecast_newest()
             if attempt.made_at is None:
                 sys.stderr.write(f"predictor: {symbol}: {attempt.reason}\n")
-                code = EXIT_NONE
+                code = EXIT_FAILED
                 continue
             forecast = await database.read(partial(select_forecast, symbol=symbol, made_at=attempt.made_at))
             if forecast is not None:

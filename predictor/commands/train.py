@@ -16,13 +16,13 @@ from predictor.forecast.training import HISTORY_MS_MAX, Training, train
 from predictor.model_info import ModelInfo
 from predictor.queries.models import Promotion, upsert_model
 from predictor.queries.record import select_bars, select_newest
-from predictor.queries.trainings import TrainingOutcome, insert_training
+from predictor.queries.trainings import TrainingOutcome, insert_training, lock_training
 from predictor.registry.champions import is_usable
 from predictor.registry.mlflow_registry import MlflowRegistry
 from predictor.settings import PredictorSettings
 from shared.backoff import Backoff
 from shared.bars import Bars
-from shared.command import EXIT_OK
+from shared.command import EXIT_FAILED, EXIT_OK
 from shared.database.connection import Connection
 from shared.database.database import Bounds, Database, open_database
 from shared.errors import (
@@ -38,7 +38,6 @@ from shared.logging import get_logger
 
 log = get_logger(__name__)
 
-EXIT_FAILED = 2
 _STATEMENT_SECONDS = 60.0
 _BOUNDS = Bounds(pool_size=1, work_seconds=_STATEMENT_SECONDS, statement_seconds=_STATEMENT_SECONDS)
 _SESSION = {"statement_timeout": f"{_STATEMENT_SECONDS:.0f}s"}
@@ -131,10 +130,7 @@ def _load_champion(registry: MlflowRegistry, symbol: str) -> Champion | None:
 async def _training_alone(database: Database, symbol: str) -> AsyncIterator[Connection]:
     """Connect, and keep other predictors from training the symbol; raises TrainingUnderWayError where one does."""
     async with database.connect() as connection:
-        is_alone = await connection.fetchval(
-            "SELECT pg_try_advisory_lock(hashtextextended('minutebook training ' || $1, 0))", symbol
-        )
-        if not is_alone:
+        if not await lock_training(connection, symbol):
             raise TrainingUnderWayError(f"Another predictor trains {symbol} just now; wait for it.")
         yield connection
 

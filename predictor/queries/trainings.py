@@ -1,9 +1,12 @@
-"""Writes down how trainings ended, and reads when the last one was."""
+"""Writes down how trainings ended, reads when the last one was, and lets one predictor train a symbol at a time."""
 
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from shared.database.connection import Connection
+
+# What is locked while a symbol is trained; $1 is the symbol.
+_LOCK = "hashtextextended('minutebook training ' || $1, 0)"
 
 
 class TrainingOutcome(NamedTuple):
@@ -49,3 +52,23 @@ async def select_last_training(connection: Connection, symbol: str) -> LastTrain
         symbol,
     )
     return LastTraining(row["started_at"], row["version"]) if row else None
+
+
+async def select_is_explained(connection: Connection, symbol: str, since: datetime) -> bool:
+    """Whether it is on record how a training ended that ran since then, or another one of the symbol runs now."""
+    is_explained: bool = await connection.fetchval(
+        f"""
+        SELECT EXISTS (SELECT FROM trainings WHERE symbol = $1 AND (started_at >= $2 OR ended_at >= $2))
+               -- Let go again when the statement ends.
+               OR NOT pg_try_advisory_xact_lock({_LOCK})
+        """,  # noqa: S608 - of literals alone
+        symbol,
+        since,
+    )
+    return is_explained
+
+
+async def lock_training(connection: Connection, symbol: str) -> bool:
+    """Keep other predictors from training the symbol until the connection ends; False where one does so already."""
+    is_locked: bool = await connection.fetchval(f"SELECT pg_try_advisory_lock({_LOCK})", symbol)
+    return is_locked

@@ -7,7 +7,13 @@ from datetime import datetime
 from functools import partial
 
 from predictor.queries.record import select_is_filled
-from predictor.queries.trainings import LastTraining, TrainingOutcome, insert_training, select_last_training
+from predictor.queries.trainings import (
+    LastTraining,
+    TrainingOutcome,
+    insert_training,
+    select_is_explained,
+    select_last_training,
+)
 from predictor.registry.champions import Champions
 from predictor.schedule import Schedule
 from predictor.service.retry_pause import RetryPause
@@ -122,9 +128,7 @@ class Trainer:
             return
         pause = self._pauses[symbol].begin()
         log.warning("training_failed", symbol=symbol, reason=ending, again_in_seconds=pause)
-        if ending:
-            await self._record(symbol, started_at, ending)
-
-    async def _record(self, symbol: str, started_at: datetime, ending: str) -> None:
-        outcome = TrainingOutcome("failed", f"The training ended early: {ending}.")
-        await self._database.write(partial(insert_training, symbol=symbol, started_at=started_at, outcome=outcome))
+        # The process records why it failed; one that could not, or had no time to, leaves that to this one.
+        if not await self._database.read(partial(select_is_explained, symbol=symbol, since=started_at)):
+            outcome = TrainingOutcome("failed", f"The training ended early: {ending}.")
+            await self._database.write(partial(insert_training, symbol=symbol, started_at=started_at, outcome=outcome))

@@ -11,14 +11,12 @@ from predictor.settings import PredictorSettings
 _SECONDS_MAX = 1800.0
 _END_SECONDS = 3.0
 _NICENESS = 10
-# The exit code of a training that failed and has said and recorded why.
-_FAILED = 2
 
 
 async def run_training(settings: PredictorSettings, symbol: str, stop: asyncio.Event) -> str | None:
     """Train a symbol, until `stop` at most.
 
-    Returns None when it went well, "" when it failed and has said and recorded why, and otherwise how it ended.
+    Returns None when it went well, and otherwise how it ended: one that could not be done has said why on stderr.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -59,8 +57,6 @@ def make_environment(settings: PredictorSettings, symbol: str) -> dict[str, str]
 def _describe_end(code: int) -> str | None:
     if code == 0:
         return None
-    if code == _FAILED:
-        return ""
     return f"exit code {code}" if code > 0 else f"signal {-code}"
 
 

@@ -1,10 +1,12 @@
-"""When the first training may begin: once the record is filled."""
+"""When the first training may begin, once the record is filled, and what is on record of one that failed."""
 
 from datetime import timedelta
 
 from predictor.queries.record import select_is_filled
+from predictor.queries.trainings import TrainingOutcome, insert_training, lock_training, select_is_explained
 from shared.database.connection import Connection
-from shared.instant import DAY, MINUTE
+from shared.database.database import connect
+from shared.instant import DAY, MINUTE, utc_now
 from tests.collecting import connected
 from tests.integration.predictor_record import NOON, SYMBOL, prices, set_exchange_time, store_minutes
 from tests.postgres import Database
@@ -33,3 +35,20 @@ async def test_record_is_filled_once_nearly_all_of_it_is_there_that_can_be_had(d
         assert not await is_filled()
         await owner.execute(ABSENT, SYMBOL, NOON - DAY + 600 * MINUTE, NOON - DAY + 710 * MINUTE)
         assert await is_filled()
+
+
+async def test_failure_is_explained_by_its_own_record_or_another_s_training(database: Database) -> None:
+    """Any other is left to the service to record, such as that of a setting: it has the same exit code."""
+    async with connect(database.predictor_url, "test") as connection:
+        await insert_training(connection, SYMBOL, utc_now() - DAY, TrainingOutcome("failed", "The registry is away."))
+        since = utc_now() + timedelta(seconds=1)
+        assert not await select_is_explained(connection, SYMBOL, since)
+        await insert_training(connection, "ETHUSDT", since, TrainingOutcome("failed", "The registry is away."))
+        assert not await select_is_explained(connection, SYMBOL, since)
+        async with connect(database.predictor_url, "another predictor") as other:
+            assert await lock_training(other, SYMBOL)
+            assert not await lock_training(connection, SYMBOL)
+            assert await select_is_explained(connection, SYMBOL, since)
+            assert not await select_is_explained(connection, "BNBUSDT", since)
+        await insert_training(connection, SYMBOL, since, TrainingOutcome("failed", "The record is short."))
+        assert await select_is_explained(connection, SYMBOL, since)
