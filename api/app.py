@@ -18,7 +18,6 @@ import api.statistics.routes
 from api.about.fields import ROOT
 from api.documentation import DESCRIPTION, TAGS, install_openapi
 from api.forecasts.fields import PAST_FORECASTS, PREDICTION, SCORE_BOARD
-from api.forecasts.track_record import TrackRecordKeeper
 from api.gaps.fields import GAPS
 from api.health.fields import HEALTH, LIVENESS, READINESS
 from api.history.fields import HISTORY
@@ -88,7 +87,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
             Middleware(HeadMiddleware),
         ],
     )
-    app.state.track_records = TrackRecordKeeper()
     for router in _ROUTERS:
         app.include_router(router)
     install_problem_handlers(app)

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.catalog import CatalogKeeper
+from api.track_record import TrackRecordKeeper
 from shared.database.database import Bounds, Database, open_database
 
 # A route answers within 5 s whatever the database does; this leaves the rest for encoding.
@@ -30,6 +31,7 @@ class State:
     database: Database
     health_database: Database
     catalogs: CatalogKeeper = field(default_factory=CatalogKeeper)
+    track_records: TrackRecordKeeper = field(default_factory=TrackRecordKeeper)
     long_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 

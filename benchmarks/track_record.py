@@ -11,7 +11,7 @@ from time import perf_counter
 
 import asyncpg
 
-from api.forecasts.track_record import WINDOWS, select_sums
+from api.track_record import WINDOWS, select_sums
 from benchmarks.common import SYMBOL, database
 from shared.database.connection import Connection, DriverConnection
 from shared.levels import LEVELS

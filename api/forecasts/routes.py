@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.caching import cached_response, until_next_minute
@@ -15,7 +14,6 @@ from api.forecasts.horizons import NO_HORIZON, check_horizon
 from api.forecasts.newest import newest_made_at, select_fresh_forecasts
 from api.forecasts.parameters import PastForecastsParameters, PredictParameters
 from api.forecasts.past import select_first_page
-from api.forecasts.track_record import TrackRecordKeeper
 from api.forecasts.trainings import select_trainings
 from api.forecasts.view import Prediction, ScoreBoard, prediction_json, score_board_json
 from api.notes import notes_of
@@ -36,14 +34,6 @@ Each was written before its target and carries its model and how good those befo
 never served: without a fresh forecast the answer is a 503 that says why."""
 
 
-async def _track_records(request: Request) -> TrackRecordKeeper:
-    keeper: TrackRecordKeeper = request.app.state.track_records
-    return keeper
-
-
-TrackRecords = Annotated[TrackRecordKeeper, Depends(_track_records)]
-
-
 @router.get(
     "/price/predict",
     summary="The price to come",
@@ -53,9 +43,7 @@ TrackRecords = Annotated[TrackRecordKeeper, Depends(_track_records)]
         400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON, 503: "No forecast is fresh, and `detail` says why."}
     ),
 )
-async def read_predict(
-    request: Request, query: PredictParameters, state: SharedState, track_records: TrackRecords
-) -> Response:
+async def read_predict(request: Request, query: PredictParameters, state: SharedState) -> Response:
     """Answer with the newest forecasts; the documentation has the route's own description."""
 
     async def read(connection: Connection) -> Prediction:
@@ -65,7 +53,7 @@ async def read_predict(
         check_horizon(query.horizon, status)
         now = catalog.now(symbol)
         forecasts = await select_fresh_forecasts(connection, symbol, now)
-        track_record = await track_records.track_record(connection, symbol, catalog.closed_until(symbol))
+        track_record = await state.track_records.track_record(connection, symbol, catalog.closed_until(symbol))
         wanted = [each for each in forecasts if query.horizon in {None, each.horizon_minutes}]
         return Prediction(symbol, now, status, wanted, track_record)
 
@@ -99,9 +87,7 @@ async def read_predict_history(request: Request, query: PastForecastsParameters,
     summary="How good the forecasts have been",
     responses=cached_answer(SCORE_BOARD, "The scores") | problems(400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON}),
 )
-async def read_score(
-    request: Request, query: PredictParameters, state: SharedState, track_records: TrackRecords
-) -> Response:
+async def read_score(request: Request, query: PredictParameters, state: SharedState) -> Response:
     """Scores of the last 24 hours, 7 and 30 days by horizon, naive's error beside ours, and the last trainings.
 
     A window holds the forecasts whose targets lie in it. One whose target spans a missing minute is not scored until
@@ -113,7 +99,7 @@ async def read_score(
         symbol = catalog.resolve(query.symbol)
         status = await select_forecast_status(connection, symbol)
         check_horizon(query.horizon, status)
-        track_record = await track_records.track_record(connection, symbol, catalog.closed_until(symbol))
+        track_record = await state.track_records.track_record(connection, symbol, catalog.closed_until(symbol))
         horizons = sorted({*status.horizons, *track_record.horizons} if query.horizon is None else {query.horizon})
         trainings = await select_trainings(connection, symbol)
         return ScoreBoard(symbol, catalog.now(symbol), horizons, track_record, trainings)

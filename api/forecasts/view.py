@@ -9,8 +9,8 @@ import orjson
 from api.forecast_status import ForecastStatus
 from api.forecasts.fields import TRACK_RECORD
 from api.forecasts.newest import FreshForecast, newest_made_at
-from api.forecasts.track_record import TrackRecord
 from api.freshness import seconds_since
+from api.track_record import TrackRecord
 from shared.instant import to_text
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.forecasts.track_record import LevelSums, Sums, TrackRecord
+from api.track_record import LevelSums, Sums, TrackRecord
 from shared.levels import LEVELS
 
 errors = st.decimals(0, 1_000, places=2)
