@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from api.fields import INTEGER, TEXT, Field, ListOf, Object, describe_components
+from api.fields import Field, ListOf, Object, describe_components
+from api.kinds import INTEGER, TEXT
 from api.problems import MEDIA_TYPE, TITLES
 from shared.features import describe_markdown
 

@@ -1,6 +1,7 @@
 """How an answer shows runs of missing minutes."""
 
-from api.fields import SECOND, Field, Object, one_of
+from api.fields import Field, Object
+from api.kinds import SECOND, one_of
 
 MISSING_RUN = Object(
     "MissingRun",

@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 import orjson
 
-from api.fields import TEXT, Field, Object
+from api.fields import Field, Object
+from api.kinds import TEXT
 
 # By the column's name, in any order: of each value the text that JSON has, without quotes, and `null` for none.
 Texts: TypeAlias = dict[str, list[str]]

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from api.fields import TEXT, Field, MapOf, Object
+from api.fields import Field, MapOf, Object
+from api.kinds import TEXT
 
 LINK: Final = Object(
     "Link",

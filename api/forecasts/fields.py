@@ -3,21 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from api.fields import (
-    BOOLEAN,
-    DECIMAL,
-    FLOAT,
-    INTEGER,
-    MICROSECOND,
-    SECOND,
-    TEXT,
-    Field,
-    Kind,
-    ListOf,
-    Object,
-    Pair,
-    one_of,
-)
+from api.fields import Field, ListOf, Object, Pair
+from api.kinds import BOOLEAN, DECIMAL, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT, Kind, one_of
 from shared.levels import LEVELS
 
 _IN_QUOTE: Final = "in the quote currency"

@@ -15,6 +15,7 @@ from api.forecast_status import select_forecast_status
 from api.forecasts.fields import PAST_FIELDS
 from api.forecasts.horizons import check_horizon
 from api.forecasts.parameters import MAX_HORIZON, PastForecastsQuery
+from api.kinds import TEXT
 from api.paging import PagedRange, PagedRoute
 from api.rows import Page
 from api.tables import NULL, Table, Texts
@@ -23,6 +24,8 @@ from shared.instant import EPOCH, MINUTE, to_text
 
 _ROUTE = PagedRoute("forecasts", ("symbol", "horizon", "order", "start", "end"))
 _TABLE: Final = Table(PAST_FIELDS)
+# A column's texts travel joined by commas, and none of these has a comma in it.
+assert not any(column.kind is TEXT for column in _TABLE.columns)  # noqa: S101 - whoever adds such a field is told
 # Null where the forecast has no outcome yet.
 _OUTCOME: Final = "actual_price"
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from api.fields import FLOAT, INTEGER, SECOND, TEXT, Field, ListOf, Object
+from api.fields import Field, ListOf, Object
+from api.kinds import FLOAT, INTEGER, SECOND, TEXT
 from api.missing import MISSING_RUN
 
 _START, _END, _CAUSE = MISSING_RUN.fields

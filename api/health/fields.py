@@ -2,20 +2,8 @@
 
 from typing import Final
 
-from api.fields import (
-    ANY_OBJECT,
-    BOOLEAN,
-    FLOAT,
-    INTEGER,
-    MICROSECOND,
-    SECOND,
-    TEXT,
-    Field,
-    MapOf,
-    Object,
-    Type,
-    one_of,
-)
+from api.fields import Field, MapOf, Object, Type
+from api.kinds import ANY_OBJECT, BOOLEAN, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT, one_of
 
 
 def _optional(name: str, type_: Type, description: str, example: object = None) -> Field:

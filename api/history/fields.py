@@ -3,8 +3,9 @@
 from functools import lru_cache
 from typing import Final
 
-from api.fields import DECIMAL, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT, EitherOf, Field, ListOf, Object, one_of
+from api.fields import EitherOf, Field, ListOf, Object
 from api.intervals import INTERVALS
+from api.kinds import DECIMAL, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT, one_of
 from api.missing import MISSING_RUN
 from api.tables import Table
 from shared.feature_table import FEATURES

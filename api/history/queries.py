@@ -14,9 +14,9 @@ import numpy as np
 import orjson
 
 from api.arrays import Instants, read_instants, read_integers
-from api.fields import DECIMAL
 from api.history.fields import BAR_FIELDS, EXACT_FEATURES, NUMBER_COLUMNS
 from api.intervals import ONE_DAY, ONE_HOUR, ONE_MINUTE, Interval
+from api.kinds import DECIMAL
 from api.paging import Direction
 from shared.database.connection import Connection, Record
 from shared.instant import EPOCH

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from api.fields import BOOLEAN, DECIMAL, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT, Field, Object
+from api.fields import Field, Object
+from api.kinds import BOOLEAN, DECIMAL, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT
 
 _PRICE: Final = "in the quote currency, exact"
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from api.fields import BIG_INTEGER, DECIMAL, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT, Field, Object, Type
+from api.fields import Field, Object, Type
+from api.kinds import BIG_INTEGER, DECIMAL, FLOAT, INTEGER, MICROSECOND, SECOND, TEXT
 
 PERCENTILES: Final = {5: 61000.5, 25: 62000, 75: 66000, 95: 67000}
 """Which there are, each with an example."""

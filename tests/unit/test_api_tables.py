@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.fields import DECIMAL, FLOAT, INTEGER, SECOND, TEXT, Field, Object, Pair
+from api.fields import Field, Object, Pair
 from api.history.fields import BAR_FIELDS
 from api.history.queries import BarPage
 from api.history.view import iterate_texts
+from api.kinds import DECIMAL, FLOAT, INTEGER, SECOND, TEXT
 from api.tables import Table, Texts
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
