@@ -14,7 +14,7 @@ _HOUR = 60 * MINUTE
 UNTIL_RELEASE = _HOUR
 
 
-def cached_response(  # noqa: PLR0913 - an answer has so many sides, most with a default
+def make_cached_response(  # noqa: PLR0913 - an answer has so many sides, most with a default
     request: Request,
     body: bytes,
     max_age: timedelta,
@@ -39,19 +39,19 @@ def cached_response(  # noqa: PLR0913 - an answer has so many sides, most with a
     return Response(body, headers=all_headers, media_type=media_type)
 
 
-def until_next_minute(now: datetime) -> timedelta:
+def compute_time_to_next_minute(now: datetime) -> timedelta:
     """How long an answer that the next closed minute changes may be kept: whole seconds, rounded down."""
     return MINUTE - timedelta(seconds=now.second + (1 if now.microsecond else 0))
 
 
-def age_of_range(end: datetime, now: datetime) -> timedelta:
+def compute_max_age(end: datetime, now: datetime) -> timedelta:
     """How long an answer about a whole, fixed range that ended at `end` may be kept.
 
     Corrections come within minutes of a close if at all, and the older a range the less likely; but they do come,
     so that an answer is kept as long again as its range has been past, from an hour on, up to a day.
     """
     age = now - end
-    return until_next_minute(now) if age < _HOUR else min(age, DAY)
+    return compute_time_to_next_minute(now) if age < _HOUR else min(age, DAY)
 
 
 def _matches(header: str | None, etag: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from api.problems import ProblemError, invalid_parameter
+from api.problems import ProblemError, make_invalid_parameter_problem
 from shared.database.connection import Connection
 from shared.instant import MINUTE, floor_minute
 from shared.symbols import BINANCE, normalise_symbol, source_of
@@ -58,7 +58,7 @@ class Catalog:
         try:
             name = normalise_symbol(symbol)
         except ValueError as error:
-            raise invalid_parameter("symbol", str(error)) from error
+            raise make_invalid_parameter_problem("symbol", str(error)) from error
         if name not in self.begins:
             collected = f"collected are: {', '.join(self.begins)}" if self.begins else "nothing is collected yet"
             raise ProblemError(404, "unknown-symbol", f"'{symbol}' is not collected; {collected}.")

@@ -67,9 +67,9 @@ def decode_cursor(text: str, route: str, given: Mapping[str, str]) -> Cursor:
             place=Place(from_milliseconds(instant), int(within)),
         )
     except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
-        raise foreign_cursor() from error
+        raise make_foreign_cursor_problem() from error
     if version != _VERSION or cursor.route != route or not _EARLIEST <= cursor.start <= cursor.end <= _LATEST:
-        raise foreign_cursor()
+        raise make_foreign_cursor_problem()
     _check(cursor, given)
     return cursor
 
@@ -93,7 +93,7 @@ def _load(text: str) -> Any:
     return orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
 
 
-def foreign_cursor() -> ProblemError:
+def make_foreign_cursor_problem() -> ProblemError:
     """The problem of a text that no page gave."""
     return ProblemError(
         400,

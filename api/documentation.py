@@ -88,7 +88,7 @@ _HEADERS: Final = {
 }
 
 
-def problems(*statuses: int, also: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
+def describe_problems(*statuses: int, also: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of a route; `also` has what else than usual a status may mean."""
     described: dict[int | str, dict[str, Any]] = {}
     for status in statuses:
@@ -111,14 +111,14 @@ def problems(*statuses: int, also: Mapping[int, str] | None = None) -> dict[int 
     return described
 
 
-def answer(content: Object, description: str) -> dict[int | str, dict[str, Any]]:
+def describe_answer(content: Object, description: str) -> dict[int | str, dict[str, Any]]:
     """Describe a route's answer in JSON."""
     return {200: {"description": description, "content": {"application/json": {"schema": content.describe()}}}}
 
 
-def cached_answer(content: Object, description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
+def describe_cached_answer(content: Object, description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
     """Describe a route's answer in JSON and `media_types`, with its headers, and that a reader may have it already."""
-    described = answer(content, description)
+    described = describe_answer(content, description)
     described[200]["headers"] = _HEADERS
     described[200]["content"] |= {name.partition(";")[0]: {"schema": {"type": "string"}} for name in media_types}
     return described | {

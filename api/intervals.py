@@ -6,16 +6,16 @@ from typing import Final, Literal
 
 from shared.instant import DAY, EPOCH, MINUTE
 
-Source = Literal["ticks", "hours", "days"]
+RecordTable = Literal["ticks", "hourly_rollups", "daily_rollups"]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A bar's length; a bar is named by its open, and put together from the rows of its source."""
+    """A bar's length; a bar is named by its open, and put together from the rows of its table."""
 
     name: str
     length: timedelta
-    source: Source
+    table: RecordTable
 
     @property
     def minutes(self) -> int:
@@ -39,9 +39,9 @@ _ALL: Final = (
     Interval("5m", 5 * MINUTE, "ticks"),
     Interval("15m", 15 * MINUTE, "ticks"),
     Interval("30m", 30 * MINUTE, "ticks"),
-    Interval("1h", _HOUR, "hours"),
-    Interval("4h", 4 * _HOUR, "hours"),
-    Interval("1d", DAY, "days"),
+    Interval("1h", _HOUR, "hourly_rollups"),
+    Interval("4h", 4 * _HOUR, "hourly_rollups"),
+    Interval("1d", DAY, "daily_rollups"),
 )
 INTERVALS: Final = {interval.name: interval for interval in _ALL}
 ONE_MINUTE: Final = INTERVALS["1m"]

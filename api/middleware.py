@@ -8,8 +8,8 @@ import time
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.notes import begin_notes, notes_of
-from api.problems import internal_error
+from api.notes import begin_notes, get_notes
+from api.problems import make_internal_error_problem
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -55,7 +55,7 @@ class ObserveMiddleware:
             if status:
                 # The answer has begun: returning without its end cuts the connection, so that it cannot look whole.
                 return
-            await internal_error(request_id).response(scope["path"])(scope, receive, send_with_headers)
+            await make_internal_error_problem(request_id).response(scope["path"])(scope, receive, send_with_headers)
             return
         if seconds > _SLOW_SECONDS or status >= 500:
             fields = {"path": scope["path"], "query": scope["query_string"].decode("latin-1")[:500], "status": status}
@@ -89,5 +89,5 @@ class HeadMiddleware:
             await send(message)
 
         # A streamed answer then ends after its headers.
-        notes_of(scope).wants_head = True
+        get_notes(scope).wants_head = True
         await self._app({**scope, "method": "GET"}, receive, send_without_body)

@@ -21,7 +21,7 @@ def begin_notes(scope: Scope) -> RequestNotes:
     return notes
 
 
-def notes_of(scope: Scope) -> RequestNotes:
+def get_notes(scope: Scope) -> RequestNotes:
     """Return the request's notes."""
     notes: RequestNotes = scope[_KEY]
     return notes

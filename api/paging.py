@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from api.catalog import Catalog
-from api.cursor import Cursor, Place, decode_cursor, foreign_cursor
+from api.cursor import Cursor, Place, decode_cursor, make_foreign_cursor_problem
 from api.parameters import PageQuery, is_fixed_range, read_range
 from shared.symbols import normalise_symbol
 
@@ -89,7 +89,7 @@ class PagedRoute(NamedTuple):
         cursor = decode_cursor(text, self.name, given)
         order = cursor.asked.get("order")
         if "order" in self.deciding and order not in {"asc", "desc"}:
-            raise foreign_cursor()
+            raise make_foreign_cursor_problem()
         symbol = catalog.resolve(cursor.symbol)
         until = catalog.closed_until(symbol)
         return PagedRange(

@@ -6,7 +6,12 @@ from typing import Annotated, Literal
 from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from api.problems import ProblemError, invalid_parameter, invalid_parameters, unknown_parameter
+from api.problems import (
+    ProblemError,
+    make_invalid_parameter_problem,
+    make_invalid_parameters_problem,
+    make_unknown_parameter_problem,
+)
 from shared.instant import is_duration, parse_instant
 from shared.symbols import normalise_symbol
 
@@ -103,9 +108,9 @@ async def refuse_unknown_parameters(request: Request) -> None:
     seen = set()
     for name, _ in request.query_params.multi_items():
         if name not in known:
-            raise unknown_parameter(name, known)
+            raise make_unknown_parameter_problem(name, known)
         if name in seen:
-            raise invalid_parameter(name, "it is given more than once")
+            raise make_invalid_parameter_problem(name, "it is given more than once")
         seen.add(name)
 
 
@@ -129,10 +134,10 @@ def read_range(start: str | None, end: str | None, until: datetime) -> tuple[dat
             except ValueError as error:
                 errors[name] = str(error)
     if errors:
-        raise invalid_parameters(errors)
+        raise make_invalid_parameters_problem(errors)
     first, last = instants.get("start"), instants.get("end", until)
     if first is not None and "end" in instants and first >= last:
-        raise invalid_parameter("start", f"'{start}' is not before the end, '{end}'")
+        raise make_invalid_parameter_problem("start", f"'{start}' is not before the end, '{end}'")
     return first, last
 
 

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.notes import notes_of
+from api.notes import get_notes
 from shared.errors import (
     DatabaseError,
     DatabaseOutdatedError,
@@ -79,18 +79,18 @@ class ProblemError(MinutebookError):
         )
 
 
-def invalid_parameter(name: str, detail: str) -> ProblemError:
+def make_invalid_parameter_problem(name: str, detail: str) -> ProblemError:
     """The problem of one parameter with a value that cannot be used."""
-    return invalid_parameters({name: detail})
+    return make_invalid_parameters_problem({name: detail})
 
 
-def invalid_parameters(errors: Mapping[str, str]) -> ProblemError:
+def make_invalid_parameters_problem(errors: Mapping[str, str]) -> ProblemError:
     """The problem of parameters with values that cannot be used; `errors` says why, by name."""
     detail = " ".join(f"{name}: {text}{'' if text.endswith(('.', '?')) else '.'}" for name, text in errors.items())
     return ProblemError(400, "invalid-parameter", detail, errors=errors)
 
 
-def unknown_parameter(name: str, known: Iterable[str]) -> ProblemError:
+def make_unknown_parameter_problem(name: str, known: Iterable[str]) -> ProblemError:
     """The problem of a parameter that the route does not have; names the nearest one it has, or all."""
     names = sorted(known)
     near = difflib.get_close_matches(name.lower(), names, 1)
@@ -106,7 +106,7 @@ def unknown_parameter(name: str, known: Iterable[str]) -> ProblemError:
     )
 
 
-def unavailable(error: DatabaseError) -> ProblemError:
+def make_unavailable_problem(error: DatabaseError) -> ProblemError:
     """The problem of a database that cannot serve."""
     if isinstance(error, DatabaseOutdatedError):
         return ProblemError(503, "database-outdated", str(error), headers={"retry-after": "30"})
@@ -117,7 +117,7 @@ def unavailable(error: DatabaseError) -> ProblemError:
     return ProblemError(503, "database-unavailable", detail, headers={"retry-after": str(RETRY_AFTER_SECONDS)})
 
 
-def internal_error(request_id: str) -> ProblemError:
+def make_internal_error_problem(request_id: str) -> ProblemError:
     """The problem of a mistake of ours, which the log has under the request's id."""
     return ProblemError(500, "internal-error", f"It is logged under the request id {request_id}.")
 
@@ -141,8 +141,8 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
         # Nothing is written here: a query of ours computes what no type holds.
         raise error
     # The middleware logs every 5xx, with this as its reason.
-    notes_of(request.scope).reason = str(error)
-    return unavailable(error).response(request.url.path)
+    get_notes(request.scope).reason = str(error)
+    return make_unavailable_problem(error).response(request.url.path)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
@@ -151,7 +151,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     for item in error.errors():
         name = str(item["loc"][-1])
         errors[name] = item["msg"].removeprefix("Value error, ").removesuffix(".")
-    return invalid_parameters(errors).response(request.url.path)
+    return make_invalid_parameters_problem(errors).response(request.url.path)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response
 
-from api.caching import age_of_range, cached_response, until_next_minute
+from api.caching import compute_max_age, compute_time_to_next_minute, make_cached_response
 from api.catalog import Catalog
 from api.paging import PagedRange
 from api.parameters import RowsQuery
@@ -86,9 +86,9 @@ async def answer_with_rows(
     if is_csv and page.rest is not None:
         headers["next-cursor"] = page.rest.cursor()
     now = catalog.now(page.paged.symbol)
-    max_age = age_of_range(page.paged.end, now) if page.is_settled else until_next_minute(now)
+    max_age = compute_max_age(page.paged.end, now) if page.is_settled else compute_time_to_next_minute(now)
     media_type = CSV_MEDIA_TYPE if is_csv else "application/json"
-    return cached_response(request, body, max_age, media_type=media_type, headers=headers)
+    return make_cached_response(request, body, max_age, media_type=media_type, headers=headers)
 
 
 async def _stream_table(state: State, page: Page) -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.notes import notes_of
+from api.notes import get_notes
 from shared.errors import DatabaseError
 from shared.logging import get_logger
 
@@ -27,7 +27,7 @@ class StreamedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything; stop computing when the reader has gone."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if not notes_of(scope).wants_head:
+        if not get_notes(scope).wants_head:
             request = Request(scope, receive)
             try:
                 async for chunk in self._chunks:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import Response
 
-from api.caching import UNTIL_RELEASE, cached_response
+from api.caching import UNTIL_RELEASE, make_cached_response
 from shared.instant import DAY
 
 router = APIRouter(include_in_schema=False)
@@ -31,13 +31,13 @@ async def read_docs(request: Request) -> Response:
         swagger_favicon_url="docs/favicon-32x32.png",
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "defaultModelsExpandDepth": 0},
     )
-    return cached_response(request, bytes(page.body), UNTIL_RELEASE, media_type="text/html; charset=utf-8")
+    return make_cached_response(request, bytes(page.body), UNTIL_RELEASE, media_type="text/html; charset=utf-8")
 
 
 @router.get("/openapi.json")
 async def read_openapi(request: Request) -> Response:
     """The documentation for programs."""
-    return cached_response(request, orjson.dumps(request.app.openapi()), UNTIL_RELEASE)
+    return make_cached_response(request, orjson.dumps(request.app.openapi()), UNTIL_RELEASE)
 
 
 @router.get("/docs/swagger-ui-bundle.js")
@@ -46,7 +46,7 @@ async def read_openapi(request: Request) -> Response:
 async def read_asset(request: Request) -> Response:
     """A file that the page loads."""
     name = request.scope["path"].rpartition("/")[2]
-    return cached_response(request, _asset(name), DAY, media_type=_MEDIA_TYPES[name])
+    return make_cached_response(request, _asset(name), DAY, media_type=_MEDIA_TYPES[name])
 
 
 @cache

@@ -5,13 +5,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.about.fields import ROOT
-from api.caching import UNTIL_RELEASE, cached_response
-from api.documentation import cached_answer, problems
+from api.caching import UNTIL_RELEASE, make_cached_response
+from api.documentation import describe_cached_answer, describe_problems
 
 router = APIRouter(tags=["About"])
 
 
-@router.get("/", summary="Where everything is", responses=cached_answer(ROOT, "The links") | problems(400))
+@router.get(
+    "/", summary="Where everything is", responses=describe_cached_answer(ROOT, "The links") | describe_problems(400)
+)
 async def read_root(request: Request) -> Response:
     """The name, the version, and a link to each route."""
     schema = request.app.openapi()
@@ -23,4 +25,4 @@ async def read_root(request: Request) -> Response:
     links["docs"] = {"href": "/docs", "title": "The documentation, to try out"}
     links["openapi"] = {"href": "/openapi.json", "title": "The documentation, for programs"}
     body = {"name": "Minutebook", "version": request.app.version, "links": links}
-    return cached_response(request, orjson.dumps(body), UNTIL_RELEASE)
+    return make_cached_response(request, orjson.dumps(body), UNTIL_RELEASE)

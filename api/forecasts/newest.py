@@ -35,7 +35,7 @@ async def select_fresh_forecasts(connection: Connection, symbol: str, now: datet
     ]
 
 
-def newest_made_at(forecasts: Sequence[FreshForecast]) -> datetime:
+def find_newest_made_at(forecasts: Sequence[FreshForecast]) -> datetime:
     """Return when the newest of them was made."""
     return max(forecast.made_at for forecast in forecasts)
 

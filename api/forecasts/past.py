@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from api.catalog import Catalog
-from api.cursor import Place, foreign_cursor
+from api.cursor import Place, make_foreign_cursor_problem
 from api.forecast_status import select_forecast_status
 from api.forecasts.fields import PAST_FIELDS
 from api.forecasts.horizons import check_horizon
@@ -101,7 +101,7 @@ def _read_horizon(paged: PagedRange) -> int | None:
         0 <= place.within <= MAX_HORIZON and (paged.start or EPOCH) <= place.instant <= paged.end
     )
     if not is_horizon or not is_place:
-        raise foreign_cursor()
+        raise make_foreign_cursor_problem()
     return None if horizon is None else int(horizon)
 
 

@@ -6,17 +6,17 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.caching import cached_response, until_next_minute
-from api.documentation import NO_DATABASE, NO_SYMBOL, cached_answer, problems
+from api.caching import compute_time_to_next_minute, make_cached_response
+from api.documentation import NO_DATABASE, NO_SYMBOL, describe_cached_answer, describe_problems
 from api.forecast_status import select_forecast_status
 from api.forecasts.fields import LEVELS_IN_WORDS, PAST_FORECASTS, PREDICTION, SCORE_BOARD
 from api.forecasts.horizons import NO_HORIZON, check_horizon
-from api.forecasts.newest import newest_made_at, select_fresh_forecasts
+from api.forecasts.newest import find_newest_made_at, select_fresh_forecasts
 from api.forecasts.parameters import PastForecastsParameters, PredictParameters
 from api.forecasts.past import select_first_page
 from api.forecasts.trainings import select_trainings
-from api.forecasts.view import Prediction, ScoreBoard, prediction_json, score_board_json
-from api.notes import notes_of
+from api.forecasts.view import Prediction, ScoreBoard, encode_prediction, encode_score_board
+from api.notes import get_notes
 from api.problems import ProblemError
 from api.rows import CSV_MEDIA_TYPE, answer_with_rows
 from api.state import SharedState
@@ -38,8 +38,8 @@ never served: without a fresh forecast the answer is a 503 that says why."""
     "/price/predict",
     summary="The price to come",
     description=_PREDICT,
-    responses=cached_answer(PREDICTION, "The newest forecasts")
-    | problems(
+    responses=describe_cached_answer(PREDICTION, "The newest forecasts")
+    | describe_problems(
         400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON, 503: "No forecast is fresh, and `detail` says why."}
     ),
 )
@@ -60,18 +60,18 @@ async def read_predict(request: Request, query: PredictParameters, state: Shared
     found = await state.database.read(read)
     if not found.forecasts:
         problem = _no_forecast(found, query.horizon)
-        notes_of(request.scope).reason = problem.detail
+        get_notes(request.scope).reason = problem.detail
         raise problem
-    content, ages = prediction_json(found)
+    content, ages = encode_prediction(found)
     # The ages alone make no new answer, or a reader could never be told that it has the newest forecasts.
-    return cached_response(request, content[:-1] + b"," + ages[1:], _max_age(found), identity=content)
+    return make_cached_response(request, content[:-1] + b"," + ages[1:], _max_age(found), identity=content)
 
 
 @router.get(
     "/price/predict/history",
     summary="Past forecasts, and what became of them",
-    responses=cached_answer(PAST_FORECASTS, "A page of forecasts", CSV_MEDIA_TYPE)
-    | problems(400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON}),
+    responses=describe_cached_answer(PAST_FORECASTS, "A page of forecasts", CSV_MEDIA_TYPE)
+    | describe_problems(400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON}),
 )
 async def read_predict_history(request: Request, query: PastForecastsParameters, state: SharedState) -> Response:
     """Forecasts made in [start, end), as they were written, each with its outcome; without a start, the newest.
@@ -85,7 +85,8 @@ async def read_predict_history(request: Request, query: PastForecastsParameters,
 @router.get(
     "/price/predict/score",
     summary="How good the forecasts have been",
-    responses=cached_answer(SCORE_BOARD, "The scores") | problems(400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON}),
+    responses=describe_cached_answer(SCORE_BOARD, "The scores")
+    | describe_problems(400, NO_SYMBOL, NO_DATABASE, also={404: NO_HORIZON}),
 )
 async def read_score(request: Request, query: PredictParameters, state: SharedState) -> Response:
     """Scores of the last 24 hours, 7 and 30 days by horizon, naive's error beside ours, and the last trainings.
@@ -106,15 +107,15 @@ async def read_score(request: Request, query: PredictParameters, state: SharedSt
 
     found = await state.database.read(read)
     # The scores of the minute that closed last may come at any moment, or be there.
-    max_age = until_next_minute(found.now) if found.track_record.is_complete else timedelta(0)
-    return cached_response(request, score_board_json(found), max_age)
+    max_age = compute_time_to_next_minute(found.now) if found.track_record.is_complete else timedelta(0)
+    return make_cached_response(request, encode_score_board(found), max_age)
 
 
 def _max_age(found: Prediction) -> timedelta:
     # The next one may come at any moment once its minute has closed.
-    is_newest = found.now < newest_made_at(found.forecasts) + MINUTE
+    is_newest = found.now < find_newest_made_at(found.forecasts) + MINUTE
     expires_in = min(forecast.expires_at for forecast in found.forecasts) - found.now
-    return min(until_next_minute(found.now), expires_in) if is_newest else timedelta(0)
+    return min(compute_time_to_next_minute(found.now), expires_in) if is_newest else timedelta(0)
 
 
 def _no_forecast(found: Prediction, horizon: int | None) -> ProblemError:

@@ -8,7 +8,7 @@ import orjson
 
 from api.forecast_status import ForecastStatus
 from api.forecasts.fields import TRACK_RECORD
-from api.forecasts.newest import FreshForecast, newest_made_at
+from api.forecasts.newest import FreshForecast, find_newest_made_at
 from api.freshness import seconds_since
 from api.track_record import TrackRecord
 from shared.instant import to_text
@@ -34,7 +34,7 @@ class ScoreBoard(NamedTuple):
     trainings: Sequence[dict[str, object]]
 
 
-def prediction_json(found: Prediction) -> tuple[bytes, bytes]:
+def encode_prediction(found: Prediction) -> tuple[bytes, bytes]:
     """Return the answer in two objects: without the ages, and the ages."""
     content = {
         "symbol": found.symbol,
@@ -45,13 +45,13 @@ def prediction_json(found: Prediction) -> tuple[bytes, bytes]:
         "notes": _notes(found.status),
     }
     ages = {
-        "age_seconds": seconds_since(newest_made_at(found.forecasts), found.now),
+        "age_seconds": seconds_since(find_newest_made_at(found.forecasts), found.now),
         "model_age_seconds": round(max(forecast.model_age_seconds for forecast in found.forecasts), 3),
     }
     return orjson.dumps(content), orjson.dumps(ages)
 
 
-def score_board_json(found: ScoreBoard) -> bytes:
+def encode_score_board(found: ScoreBoard) -> bytes:
     """Return the answer."""
     record = found.track_record
     return orjson.dumps(

@@ -28,7 +28,7 @@ class Completeness:
         return cls(sum(day.count for day in days.values()), sum(day.expected for day in days.values()))
 
 
-def days_of(span: Run, gaps: Iterable[Gap], until: datetime) -> dict[datetime, Completeness]:
+def count_by_day(span: Run, gaps: Iterable[Gap], until: datetime) -> dict[datetime, Completeness]:
     """Return the completeness of each day that `span` touches, its gaps given; what lies beyond `until` is not past."""
     end = min(span.end, until)
     missing: dict[datetime, int] = {}

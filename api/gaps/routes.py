@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.caching import age_of_range, cached_response, until_next_minute
+from api.caching import compute_max_age, compute_time_to_next_minute, make_cached_response
 from api.catalog import Catalog
-from api.documentation import NO_DATABASE, NO_SYMBOL, cached_answer, problems
+from api.documentation import NO_DATABASE, NO_SYMBOL, describe_cached_answer, describe_problems
 from api.gaps.fields import GAPS
 from api.gaps.page import GapsPage, select_gaps_page
 from api.gaps.parameters import GapsParameters
-from api.gaps.view import gaps_json
+from api.gaps.view import encode_gaps
 from api.state import SharedState
 from shared.database.connection import Connection
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["Prices"])
 @router.get(
     "/price/gaps",
     summary="What is missing, and why",
-    responses=cached_answer(GAPS, "The gaps") | problems(400, NO_SYMBOL, NO_DATABASE),
+    responses=describe_cached_answer(GAPS, "The gaps") | describe_problems(400, NO_SYMBOL, NO_DATABASE),
 )
 async def read_gaps(request: Request, query: GapsParameters, state: SharedState) -> Response:
     """The runs of minutes in [start, end) that are not there, each with its cause, and every day's completeness.
@@ -34,5 +34,5 @@ async def read_gaps(request: Request, query: GapsParameters, state: SharedState)
 
     catalog, page = await state.database.read(read)
     now = catalog.now(page.paged.symbol)
-    max_age = age_of_range(page.covered.end, now) if page.is_settled else until_next_minute(now)
-    return cached_response(request, gaps_json(page), max_age)
+    max_age = compute_max_age(page.covered.end, now) if page.is_settled else compute_time_to_next_minute(now)
+    return make_cached_response(request, encode_gaps(page), max_age)

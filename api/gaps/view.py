@@ -2,14 +2,14 @@
 
 import orjson
 
-from api.gaps.completeness import Completeness, days_of
+from api.gaps.completeness import Completeness, count_by_day
 from api.gaps.page import GapsPage
 from shared.instant import to_text
 
 
-def gaps_json(page: GapsPage) -> bytes:
+def encode_gaps(page: GapsPage) -> bytes:
     """Return the answer: the page's gaps, and how complete each of its days is."""
-    days = days_of(page.covered, page.gaps, page.paged.record_until)
+    days = count_by_day(page.covered, page.gaps, page.paged.record_until)
     total = Completeness.of(days)
     return orjson.dumps(
         {

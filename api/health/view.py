@@ -13,7 +13,7 @@ from api.health.queries import Findings
 from shared.database.connection import Record
 
 
-def health_json(version: str, found: Findings) -> bytes:
+def encode_health(version: str, found: Findings) -> bytes:
     """Return the answer of a database that was read."""
     catalog = found.catalog
     ticks = {
@@ -44,7 +44,7 @@ def health_json(version: str, found: Findings) -> bytes:
     )
 
 
-def failure_json(version: str, *, is_outdated: bool) -> bytes:
+def encode_failure(version: str, *, is_outdated: bool) -> bytes:
     """Return the answer of a database that does not answer, or does and was not migrated."""
     return orjson.dumps(
         {

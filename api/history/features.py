@@ -30,7 +30,7 @@ class Inputs:
 
 
 @lru_cache(256)
-def inputs_of(names: tuple[str, ...]) -> Inputs:
+def find_inputs(names: tuple[str, ...]) -> Inputs:
     """Return what must be read for these features."""
     computed = _computed(names)
     return Inputs(

@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 
 from api.catalog import Catalog
-from api.cursor import Place, foreign_cursor
-from api.history.features import FeatureColumns, compute_features, inputs_of
+from api.cursor import Place, make_foreign_cursor_problem
+from api.history.features import FeatureColumns, compute_features, find_inputs
 from api.history.fields import make_table
 from api.history.parameters import HistoryQuery, Layout
 from api.history.queries import BarColumns, BarPage, BarRange, select_bars, select_window
@@ -100,7 +100,7 @@ async def select_first_page(
     paged = _ROUTE.resolve(query, catalog)
     interval = INTERVALS.get(paged.asked.get("interval", ""))
     if interval is None or (paged.place and interval.floor(paged.place.instant) != paged.place.instant):
-        raise foreign_cursor()
+        raise make_foreign_cursor_problem()
     begins = interval.floor(catalog.begins[paged.symbol])
     if paged.start is None and (paged.newest_first or query.is_table):
         paged = replace(paged, start=begins, is_start_fixed=query.is_table)
@@ -117,7 +117,7 @@ async def select_first_page(
 async def _select_page(  # noqa: PLR0913, PLR0917 - which bars, how many, and what of them
     connection: Connection, paged: PagedRange, left: BarRange, limit: int, features: tuple[str, ...], layout: Layout
 ) -> HistoryPage:
-    inputs = inputs_of(features)
+    inputs = find_inputs(features)
     bars = await select_bars(connection, left, limit, paged.direction, inputs.page)
     window = BarColumns()
     if inputs.window_bars and len(bars):

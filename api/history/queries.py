@@ -193,8 +193,8 @@ _WINDOW = """
 """
 
 
-class _Table(NamedTuple):
-    """A table of the record: a row's instant, how many minutes the row is made from, and how long its span is."""
+class _RowsInTime(NamedTuple):
+    """How a table's rows lie in time: a row's instant, how many minutes it is made from, and how long its span is."""
 
     name: str
     column: str
@@ -203,19 +203,19 @@ class _Table(NamedTuple):
 
 
 _TABLES: Final = {
-    "ticks": _Table("ticks", "minute", "1", ONE_MINUTE),
-    "hours": _Table("hourly_rollups", "hour", "count", ONE_HOUR),
-    "days": _Table("daily_rollups", "day", "count", ONE_DAY),
+    "ticks": _RowsInTime("ticks", "minute", "1", ONE_MINUTE),
+    "hourly_rollups": _RowsInTime("hourly_rollups", "hour", "count", ONE_HOUR),
+    "daily_rollups": _RowsInTime("daily_rollups", "day", "count", ONE_DAY),
 }
 # The rows in which those of a table are looked for: there is an hour wherever there is a tick.
-_OUTER: Final = {"ticks": _TABLES["hours"], "hours": _TABLES["days"]}
+_OUTER: Final = {"ticks": _TABLES["hourly_rollups"], "hourly_rollups": _TABLES["daily_rollups"]}
 
 
 def _bars(interval: Interval, direction: Direction) -> str:
-    table = _TABLES[interval.source]
+    table = _TABLES[interval.table]
     if interval.length == table.interval.length:
         return _STORED.format(table=table.name, column=table.column, count=table.minutes_sql, direction=direction)
-    outer = _OUTER[interval.source]
+    outer = _OUTER[interval.table]
     return _GROUPED.format(
         table=table.name,
         column=table.column,

@@ -6,9 +6,9 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.caching import cached_response, until_next_minute
+from api.caching import compute_time_to_next_minute, make_cached_response
 from api.catalog import Catalog
-from api.documentation import NO_DATABASE, NO_SYMBOL, cached_answer, problems
+from api.documentation import NO_DATABASE, NO_SYMBOL, describe_cached_answer, describe_problems
 from api.fields import read_row
 from api.freshness import age_seconds, is_stale
 from api.latest.fields import LATEST, TICK_FIELDS
@@ -24,7 +24,8 @@ router = APIRouter(tags=["Prices"])
 @router.get(
     "/price/latest",
     summary="The newest minute",
-    responses=cached_answer(LATEST, "The newest closed minute") | problems(400, NO_SYMBOL, NO_DATABASE),
+    responses=describe_cached_answer(LATEST, "The newest closed minute")
+    | describe_problems(400, NO_SYMBOL, NO_DATABASE),
 )
 async def read_latest(request: Request, query: SymbolParameters, state: SharedState) -> Response:
     """The newest closed minute that is stored, and how old it is by the exchange's clock."""
@@ -43,11 +44,11 @@ async def read_latest(request: Request, query: SymbolParameters, state: SharedSt
     age = age_seconds(row["minute"], now)
     tick = orjson.dumps({"symbol": symbol, **read_row(TICK_FIELDS, row)})
     freshness = orjson.dumps({"age_seconds": age, "stale": is_stale(age)})
-    return cached_response(
+    return make_cached_response(
         request,
         tick[:-1] + b"," + freshness[1:],
         # What is late may come at any moment.
-        until_next_minute(now) if age < 60 else timedelta(0),
+        compute_time_to_next_minute(now) if age < 60 else timedelta(0),
         # The age alone makes no new answer, or a reader could never be told that it has the newest minute.
         identity=tick + (b"stale" if is_stale(age) else b""),
     )

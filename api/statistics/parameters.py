@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import Field
 
 from api.parameters import RangeQuery, read_range
-from api.problems import invalid_parameter
+from api.problems import make_invalid_parameter_problem
 from shared.instant import DAY, parse_duration, parse_instant
 
 
@@ -28,12 +28,12 @@ class StatsQuery(RangeQuery):
             start, end = read_range(self.start, self.end, until)
             return (end - DAY if start is None else start), end
         if self.start is not None or self.end is not None:
-            raise invalid_parameter("window", "it stands for start and end; give either it or those")
+            raise make_invalid_parameter_problem("window", "it stands for start and end; give either it or those")
         try:
             parse_duration(self.window)
             return parse_instant(self.window, until), until
         except ValueError as error:
-            raise invalid_parameter("window", str(error)) from error
+            raise make_invalid_parameter_problem("window", str(error)) from error
 
 
 StatsParameters = Annotated[StatsQuery, Query()]

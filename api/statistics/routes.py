@@ -5,8 +5,8 @@ import asyncio
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.caching import age_of_range, cached_response, until_next_minute
-from api.documentation import NO_DATABASE, NO_SYMBOL, cached_answer, problems
+from api.caching import compute_max_age, compute_time_to_next_minute, make_cached_response
+from api.documentation import NO_DATABASE, NO_SYMBOL, describe_cached_answer, describe_problems
 from api.intervals import ONE_MINUTE
 from api.parameters import is_fixed_range
 from api.state import SharedState
@@ -14,7 +14,7 @@ from api.statistics.fields import STATISTICS
 from api.statistics.parameters import StatsParameters
 from api.statistics.queries import Closes, select_statistics
 from api.statistics.summary import summarise
-from api.statistics.view import statistics_json
+from api.statistics.view import encode_statistics
 from shared.database.connection import Connection, Record
 from shared.gaps import are_absent, select_gaps
 from shared.instant import MINUTE, to_text
@@ -29,7 +29,7 @@ _CLOSES_ON_THE_LOOP = 250_000
 @router.get(
     "/price/stats",
     summary="A range summed up",
-    responses=cached_answer(STATISTICS, "The statistics") | problems(400, NO_SYMBOL, NO_DATABASE),
+    responses=describe_cached_answer(STATISTICS, "The statistics") | describe_problems(400, NO_SYMBOL, NO_DATABASE),
 )
 async def read_stats(request: Request, query: StatsParameters, state: SharedState) -> Response:
     """Statistics of the minutes that open in [start, end).
@@ -64,5 +64,5 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
     expected = max(past.minutes, summary.count)
     head = {"symbol": symbol, "start": to_text(start), "end": to_text(end)}
     now = catalog.now(symbol)
-    max_age = age_of_range(end, now) if is_whole else until_next_minute(now)
-    return cached_response(request, statistics_json(head, expected, totals, summary), max_age)
+    max_age = compute_max_age(end, now) if is_whole else compute_time_to_next_minute(now)
+    return make_cached_response(request, encode_statistics(head, expected, totals, summary), max_age)

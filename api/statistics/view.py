@@ -11,7 +11,7 @@ from api.statistics.summary import Summary
 from shared.database.connection import Record
 
 
-def statistics_json(head: Mapping[str, str], expected: int, totals: Record, summary: Summary) -> bytes:
+def encode_statistics(head: Mapping[str, str], expected: int, totals: Record, summary: Summary) -> bytes:
     """Return the answer; `head` names the symbol and the range, of which `expected` minutes are past."""
     count = summary.count
     values = {

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.caching import age_of_range, cached_response, until_next_minute
+from api.caching import compute_max_age, compute_time_to_next_minute, make_cached_response
 
 NOW = datetime(2024, 3, 1, 12, 30, 15, 500_000, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ NOW = datetime(2024, 3, 1, 12, 30, 15, 500_000, tzinfo=UTC)
 )
 def test_an_answer_ends_with_its_minute(now: datetime, seconds: int) -> None:
     """Never later; in whole seconds."""
-    assert until_next_minute(now) == timedelta(seconds=seconds)
+    assert compute_time_to_next_minute(now) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_an_answer_ends_with_its_minute(now: datetime, seconds: int) -> None:
 )
 def test_the_older_a_range_the_longer_it_is_kept(age: timedelta, kept: timedelta) -> None:
     """From an hour on, up to a day."""
-    assert age_of_range(NOW - age, NOW) == kept
+    assert compute_max_age(NOW - age, NOW) == kept
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_if_none_match(header: str | None, status: int) -> None:
 
 def _ask(header: str | None) -> Response:
     headers = [] if header is None else [(b"if-none-match", header.encode())]
-    return cached_response(Request({"type": "http", "headers": headers}), b"body", timedelta(seconds=5))
+    return make_cached_response(Request({"type": "http", "headers": headers}), b"body", timedelta(seconds=5))
