@@ -46,9 +46,9 @@ async def read_openapi(request: Request) -> Response:
 async def read_asset(request: Request) -> Response:
     """A file that the page loads."""
     name = request.scope["path"].rpartition("/")[2]
-    return make_cached_response(request, _asset(name), DAY, media_type=_MEDIA_TYPES[name])
+    return make_cached_response(request, _read_asset(name), DAY, media_type=_MEDIA_TYPES[name])
 
 
 @cache
-def _asset(name: str) -> bytes:
+def _read_asset(name: str) -> bytes:
     return resources.files("fastapi_swagger.resources").joinpath(name).read_bytes()

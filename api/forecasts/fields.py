@@ -29,18 +29,18 @@ _EXAMPLE_WINKLER: Final = {50: 61.2, 80: 104.9, 95: 187.4}
 # `sql` is of the tables with these aliases: forecasts AS forecast, models AS model, forecast_scores AS score.
 
 
-def _at_level(array: str, table: str, level: int) -> str:
+def _write_level_sql(array: str, table: str, level: int) -> str:
     """Return the SQL of an array's element for a level, which is null where the row does not state that level."""
     return f"{array}[array_position({table}.levels, {level}::smallint)]"
 
 
-def _bound(side: str, level: int) -> Field:
-    sql = _at_level(f"{side}_bounds", "forecast", level)
+def _make_bound(side: str, level: int) -> Field:
+    sql = _write_level_sql(f"{side}_bounds", "forecast", level)
     return Field(side, DECIMAL, f"The {side} end.", sql=sql, column=f"{side}_{level}", is_nullable=True)
 
 
-def _scored(name: str, kind: Kind, level: int, description: str, example: object) -> Field:
-    sql, column = _at_level(name, "score", level), f"{name}_{level}"
+def _make_scored_field(name: str, kind: Kind, level: int, description: str, example: object) -> Field:
+    sql, column = _write_level_sql(name, "score", level), f"{name}_{level}"
     return Field(str(level), kind, description, example, sql=sql, column=column, is_nullable=True)
 
 
@@ -50,7 +50,7 @@ INTERVALS: Final = Object(
     tuple(
         Field(
             str(level),
-            Pair(_bound("lower", level), _bound("upper", level)),
+            Pair(_make_bound("lower", level), _make_bound("upper", level)),
             f"Holds the price with {level} % probability.",
             _EXAMPLE_BOUNDS.get(level),
         )
@@ -60,13 +60,15 @@ INTERVALS: Final = Object(
 COVERED: Final = Object(
     "Covered",
     "Whether the price lay in the interval, its ends included; null where the forecast does not state that one.",
-    tuple(_scored("covered", BOOLEAN, level, f"In the {level} % interval.", level > 50) for level in LEVELS),
+    tuple(_make_scored_field("covered", BOOLEAN, level, f"In the {level} % interval.", level > 50) for level in LEVELS),
 )
 WINKLER: Final = Object(
     "Winkler",
     "The interval score: its width, and 2/α times how far the price lay outside; smaller is better.",
     tuple(
-        _scored("winkler", FLOAT, level, f"Of the {level} % interval, {_IN_QUOTE}.", _EXAMPLE_WINKLER.get(level))
+        _make_scored_field(
+            "winkler", FLOAT, level, f"Of the {level} % interval, {_IN_QUOTE}.", _EXAMPLE_WINKLER.get(level)
+        )
         for level in LEVELS
     ),
 )
@@ -217,7 +219,7 @@ SCORE: Final = Object(
 )
 
 
-def _by_window(name: str, content: Object) -> Object:
+def _make_windows(name: str, content: Object) -> Object:
     return Object(
         name,
         "By window, up to the newest closed minute.",
@@ -243,7 +245,9 @@ PREDICTION: Final = Object(
                     (
                         *NEWEST_FIELDS,
                         Field(
-                            "track_record", _by_window("TrackRecords", TRACK_RECORD), "How good those before it were."
+                            "track_record",
+                            _make_windows("TrackRecords", TRACK_RECORD),
+                            "How good those before it were.",
                         ),
                     ),
                 )
@@ -303,7 +307,7 @@ SCORE_BOARD: Final = Object(
                 Object(
                     "HorizonScores",
                     "The scores of one horizon.",
-                    (_HORIZON, Field("windows", _by_window("Scores", SCORE), "By window.")),
+                    (_HORIZON, Field("windows", _make_windows("Scores", SCORE), "By window.")),
                 )
             ),
             "By horizon, the nearest first.",

@@ -163,7 +163,7 @@ _PAGE = """
 """
 
 
-def _statement(direction: str) -> str:
+def _make_statement(direction: str) -> str:
     return _PAGE.format(
         texts=", ".join(f"{column.text_sql()} AS {column.name}" for column in _TABLE.columns),
         columns=", ".join(f"string_agg({column.name}, ',') AS {column.name}" for column in _TABLE.columns),
@@ -173,4 +173,4 @@ def _statement(direction: str) -> str:
     )
 
 
-_STATEMENTS: Final = {direction: _statement(direction) for direction in ("ASC", "DESC")}
+_STATEMENTS: Final = {direction: _make_statement(direction) for direction in ("ASC", "DESC")}

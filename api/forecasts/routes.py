@@ -59,12 +59,12 @@ async def read_predict(request: Request, query: PredictParameters, state: Shared
 
     found = await state.database.read(read)
     if not found.forecasts:
-        problem = _no_forecast(found, query.horizon)
+        problem = _make_no_forecast_problem(found, query.horizon)
         get_notes(request.scope).reason = problem.detail
         raise problem
     content, ages = encode_prediction(found)
     # The ages alone make no new answer, or a reader could never be told that it has the newest forecasts.
-    return make_cached_response(request, content[:-1] + b"," + ages[1:], _max_age(found), identity=content)
+    return make_cached_response(request, content[:-1] + b"," + ages[1:], _compute_max_age(found), identity=content)
 
 
 @router.get(
@@ -111,14 +111,14 @@ async def read_score(request: Request, query: PredictParameters, state: SharedSt
     return make_cached_response(request, encode_score_board(found), max_age)
 
 
-def _max_age(found: Prediction) -> timedelta:
+def _compute_max_age(found: Prediction) -> timedelta:
     # The next one may come at any moment once its minute has closed.
     is_newest = found.now < find_newest_made_at(found.forecasts) + MINUTE
     expires_in = min(forecast.expires_at for forecast in found.forecasts) - found.now
     return min(compute_time_to_next_minute(found.now), expires_in) if is_newest else timedelta(0)
 
 
-def _no_forecast(found: Prediction, horizon: int | None) -> ProblemError:
+def _make_no_forecast_problem(found: Prediction, horizon: int | None) -> ProblemError:
     reason = found.status.explain_absence()
     if found.status.is_fresh(found.now):
         reason = f"There is no fresh forecast over {horizon} minutes; there is one over another horizon."

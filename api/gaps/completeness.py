@@ -33,14 +33,15 @@ def count_by_day(span: Run, gaps: Iterable[Gap], until: datetime) -> dict[dateti
     end = min(span.end, until)
     missing: dict[datetime, int] = {}
     for gap in gaps:
-        for day, run in _by_day(gap.start, gap.end):
+        for day, run in _split_by_day(gap.start, gap.end):
             missing[day] = missing.get(day, 0) + run // MINUTE
     return {
-        day: Completeness(run // MINUTE - missing.get(day, 0), run // MINUTE) for day, run in _by_day(span.start, end)
+        day: Completeness(run // MINUTE - missing.get(day, 0), run // MINUTE)
+        for day, run in _split_by_day(span.start, end)
     }
 
 
-def _by_day(start: datetime, end: datetime) -> Iterable[tuple[datetime, timedelta]]:
+def _split_by_day(start: datetime, end: datetime) -> Iterable[tuple[datetime, timedelta]]:
     while start < end:
         day = ONE_DAY.floor(start)
         stop = min(end, day + DAY)

@@ -37,8 +37,8 @@ async def read_health(request: Request, state: SharedState) -> Response:
     except DatabaseError as error:
         get_notes(request.scope).reason = str(error)
         is_outdated = isinstance(error, DatabaseOutdatedError)
-        return _response(encode_failure(version, is_outdated=is_outdated), 200 if is_outdated else 503)
-    return _response(encode_health(version, found))
+        return _make_response(encode_failure(version, is_outdated=is_outdated), 200 if is_outdated else 503)
+    return _make_response(encode_health(version, found))
 
 
 @router.get(
@@ -46,7 +46,7 @@ async def read_health(request: Request, state: SharedState) -> Response:
 )
 async def read_liveness() -> Response:
     """Answers without the database, so that a probe does not restart what waits for it."""
-    return _response(_OK)
+    return _make_response(_OK)
 
 
 @router.get(
@@ -61,8 +61,8 @@ async def read_readiness(request: Request, state: SharedState) -> Response:
     except DatabaseError as error:
         get_notes(request.scope).reason = str(error)
         return make_unavailable_problem(error).response(request.url.path)
-    return _response(_OK)
+    return _make_response(_OK)
 
 
-def _response(body: bytes, status: int = 200) -> Response:
+def _make_response(body: bytes, status: int = 200) -> Response:
     return Response(body, status, {"cache-control": "no-store"}, "application/json")

@@ -35,7 +35,7 @@ NUMBER_COLUMNS: Final = {
 EXACT_FEATURES: Final = {"price_range": "high - low"}
 
 
-def _feature_field(name: str) -> Field:
+def _make_feature_field(name: str) -> Field:
     feature = FEATURES[name]
     text = f"{feature.formula} [{feature.unit}]. Source: {feature.source}."
     if name in EXACT_FEATURES:
@@ -43,7 +43,7 @@ def _feature_field(name: str) -> Field:
     return Field(name, FLOAT, f"{text} Null without a full window.", is_nullable=True, is_required=False)
 
 
-FEATURE_FIELDS: Final = {name: _feature_field(name) for name in FEATURES}
+FEATURE_FIELDS: Final = {name: _make_feature_field(name) for name in FEATURES}
 
 
 @lru_cache(256)

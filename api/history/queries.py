@@ -80,7 +80,7 @@ async def select_bars(
     `further` names what is wanted of NUMBERS and EXACT_FEATURES beside what every row shows.
     """
     names = frozenset(further).difference(NUMBER_COLUMNS.values())
-    statement = _page_statement(bars.interval, direction, names)
+    statement = _make_page_statement(bars.interval, direction, names)
     row = await connection.fetchrow(statement, bars.symbol, bars.start, bars.end, limit)
     if row is None or row["at"] is None:
         return BarPage()
@@ -99,7 +99,7 @@ async def select_window(connection: Connection, bars: BarRange, names: Iterable[
     """Read all bars of a range, of each the numbers that are named."""
     wanted = frozenset(names)
     limit = (bars.end - bars.start) // bars.interval.length
-    statement = _window_statement(bars.interval, wanted)
+    statement = _make_window_statement(bars.interval, wanted)
     row = await connection.fetchrow(statement, bars.symbol, bars.start, bars.end, limit)
     if row is None or row["at"] is None:
         return BarColumns()
@@ -211,7 +211,7 @@ _TABLES: Final = {
 _OUTER: Final = {"ticks": _TABLES["hourly_rollups"], "hourly_rollups": _TABLES["daily_rollups"]}
 
 
-def _bars(interval: Interval, direction: Direction) -> str:
+def _make_bars_sql(interval: Interval, direction: Direction) -> str:
     table = _TABLES[interval.table]
     if interval.length == table.interval.length:
         return _STORED.format(table=table.name, column=table.column, count=table.minutes_sql, direction=direction)
@@ -222,32 +222,32 @@ def _bars(interval: Interval, direction: Direction) -> str:
         count=table.minutes_sql,
         outer_table=outer.name,
         outer_column=outer.column,
-        outer_length=_literal(outer.interval.length),
-        length=_literal(interval.length),
+        outer_length=_write_literal(outer.interval.length),
+        length=_write_literal(interval.length),
         direction=direction,
         **{name: _OPTIONAL_SUM.format(name=name) for name in _OPTIONAL},
     )
 
 
 @cache
-def _page_statement(interval: Interval, direction: Direction, further: frozenset[str]) -> str:
-    bars = _bars(interval, direction)
+def _make_page_statement(interval: Interval, direction: Direction, further: frozenset[str]) -> str:
+    bars = _make_bars_sql(interval, direction)
     shown = [f"string_agg({column.text_sql()}, ',') AS {column.sql}" for column in _SHOWN]
     return _PAGE.format(
         bars=bars if direction == "ASC" else _REVERSED.format(bars=bars),
         counts="NULL::bytea" if interval is ONE_MINUTE else "array_send(array_agg(count::bigint))",
-        numbers=", ".join([*shown, *map(_joined, sorted(further))]),
-        has_more=_HAS_MORE[direction].format(length=_literal(interval.length)),
+        numbers=", ".join([*shown, *map(_make_joined_sql, sorted(further))]),
+        has_more=_HAS_MORE[direction].format(length=_write_literal(interval.length)),
     )
 
 
 @cache
-def _window_statement(interval: Interval, names: frozenset[str]) -> str:
-    numbers = "".join(f", {_joined(name)}" for name in sorted(names))
-    return _WINDOW.format(bars=_bars(interval, "ASC"), numbers=numbers)
+def _make_window_statement(interval: Interval, names: frozenset[str]) -> str:
+    numbers = "".join(f", {_make_joined_sql(name)}" for name in sorted(names))
+    return _WINDOW.format(bars=_make_bars_sql(interval, "ASC"), numbers=numbers)
 
 
-def _joined(name: str) -> str:
+def _make_joined_sql(name: str) -> str:
     """Return the SQL of a number's texts, of one that features are made from."""
     text = DECIMAL.text_sql.format(EXACT_FEATURES[name]) if name in EXACT_FEATURES else f"{name}::text"
     if name in _OPTIONAL:
@@ -256,5 +256,5 @@ def _joined(name: str) -> str:
     return f"string_agg({text}, ',') AS {name}"
 
 
-def _literal(length: timedelta) -> str:
+def _write_literal(length: timedelta) -> str:
     return f"{int(length.total_seconds())} seconds"

@@ -38,11 +38,11 @@ def summarise(closes: Closes) -> Summary:
     return Summary(
         count=count,
         mean=mean,
-        std=_deviation(values, mean) if count > 1 else None,
+        std=_compute_deviation(values, mean) if count > 1 else None,
         median=quantiles[0],
         percentiles=tuple(quantiles[1:]),
-        realised_volatility=_realised_volatility(closes),
-        max_drawdown=_max_drawdown(values),
+        realised_volatility=_compute_realised_volatility(closes),
+        max_drawdown=_compute_max_drawdown(values),
     )
 
 
@@ -62,13 +62,13 @@ def _quantiles(values: Floats, percents: Sequence[int]) -> list[Decimal]:
     return [placed(rank) + (placed(rank + 1) - placed(rank)) * hundredths / 100 for rank, hundredths in ranks]
 
 
-def _deviation(values: Floats, mean: float) -> float:
+def _compute_deviation(values: Floats, mean: float) -> float:
     """The sample standard deviation."""
     residuals = values - mean
     return math.sqrt(float(residuals @ residuals) / (len(values) - 1))
 
 
-def _realised_volatility(closes: Closes) -> float:
+def _compute_realised_volatility(closes: Closes) -> float:
     """The root of the summed squared log returns between neighbouring minutes; a missing minute has none."""
     returns = np.diff(np.log(closes.values))
     if not closes.are_unbroken():
@@ -76,7 +76,7 @@ def _realised_volatility(closes: Closes) -> float:
     return math.sqrt(float(returns @ returns))
 
 
-def _max_drawdown(values: Floats) -> float:
+def _compute_max_drawdown(values: Floats) -> float:
     """The deepest fall below an earlier close, as a fraction of that one; 0 where none falls.
 
     The lowest of a block against the highest up to the block's end bounds what is in it, so that only the blocks that
