@@ -118,7 +118,8 @@ COPY --from=code /app/deploy deploy
 HEALTHCHECK --interval=20s --timeout=5s --start-period=90s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
 CMD ["python", "-W", "ignore:starlette.middleware.wsgi", "-m", "uvicorn", "mlflow.server.fastapi_app:app", \
-     "--host", "0.0.0.0", "--port", "5000", "--log-level", "warning", "--no-access-log"]
+     "--host", "0.0.0.0", "--port", "5000", "--log-level", "warning", "--no-access-log", \
+     "--timeout-graceful-shutdown", "5"]
 ARG VERSION=unknown REVISION=unknown
 LABEL org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$REVISION
 

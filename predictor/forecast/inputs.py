@@ -6,7 +6,7 @@ return spans a missing minute.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -100,7 +100,7 @@ class Minutes:
         """Lay one-minute bars out on the grid; raises ValueError for other bars."""
         if bars.interval_ms != MINUTE_MS:
             raise ValueError("the model reads bars of one minute")
-        return cls(bars.on_grid(LEAST_SHARE))
+        return cls(estimate_quote_volume(bars).on_grid(LEAST_SHARE))
 
     def __len__(self) -> int:
         return len(self.bars)
@@ -190,3 +190,16 @@ class Minutes:
         if len(values) > horizon:
             result[:-horizon] = rolling_sum(values, horizon, self.bars.age)[horizon:]
         return result
+
+
+def estimate_quote_volume(bars: Bars) -> Bars:
+    """Return bars whose quote volume, where their source does not tell it, is the volume at the typical price.
+
+    That price is (high + low + close) / 3. Only the model reads this estimate: without it the point over one minute
+    loses a third of what it is better by.
+    """
+    is_untold = np.isnan(bars.quote_volume)
+    if not is_untold.any():
+        return bars
+    typical = (bars.high + bars.low + bars.close) / 3.0
+    return replace(bars, quote_volume=np.where(is_untold, bars.volume * typical, bars.quote_volume))

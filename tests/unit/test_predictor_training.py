@@ -7,6 +7,7 @@ import pytest
 
 from predictor.forecast.evaluation import Evaluation
 from predictor.forecast.forecaster import Forecaster
+from predictor.forecast.inputs import Minutes
 from predictor.forecast.training import Training, train
 from predictor.forecast.walk_forward import WalkForward
 from predictor.schedule import Schedule
@@ -143,13 +144,15 @@ def test_forecaster_without_its_inputs_says_why(bars: Bars, first: Training) -> 
 
 
 def test_source_that_tells_no_amounts_is_forecast_without_them(bars: Bars) -> None:
-    """Neither quote volumes nor trades: the model goes by what is there."""
+    """Neither trades nor taker amounts are read, and the quote volume is estimated from what is there."""
     nothing = np.full(len(bars), np.nan)
     untold = replace(bars, quote_volume=nothing, trades=nothing, taker_base_volume=nothing)
     training = train(untold.part(0, 14 * 1440), HORIZONS, None)
     columns = training.challenger.model.columns_
-    assert columns
-    assert not any("quote_volume" in name or "trades" in name for name in columns)
+    assert any("quote_volume" in name for name in columns)
+    assert not any("trades" in name for name in columns)
+    estimated = Minutes.of(untold).bars.quote_volume
+    np.testing.assert_allclose(estimated, (bars.volume * (bars.high + bars.low + bars.close) / 3.0)[: len(estimated)])
     for forecast in Forecaster(training.challenger).forecast(untold):
         assert 0 < forecast.volatility < 0.05
         assert forecast.intervals[95][0] < forecast.point < forecast.intervals[95][1]
