@@ -36,6 +36,12 @@ MODEL = ModelInfo(
 DECISION = "The challenger replaces the champion: its mean score is 0.98 of the champion's."
 
 
+def bounds_about(close: Decimal, horizon: int) -> dict[int, tuple[Decimal, Decimal]]:
+    """The bounds by level of a forecast of `Scribe` that is made at that close."""
+    reaches = {level: 10 * step * horizon for step, level in enumerate(LEVELS, 1)}
+    return {level: (close - reach, close + reach) for level, reach in reaches.items()}
+
+
 @dataclass(frozen=True)
 class Scribe:
     """Writes as the predictor, and sets the exchange's clock as the owner."""
@@ -57,10 +63,7 @@ class Scribe:
             ForecastRow(
                 horizon_minutes=minutes,
                 point=point or tick.close,
-                intervals={
-                    level: (tick.close - 10 * step * minutes, tick.close + 10 * step * minutes)
-                    for step, level in enumerate(LEVELS, 1)
-                },
+                intervals=bounds_about(tick.close, minutes),
                 volatility=0.0005 * minutes**0.5,
                 probability_up=0.5,
             )

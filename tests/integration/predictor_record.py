@@ -78,7 +78,7 @@ def model_info(version: int = 1, symbol: str = SYMBOL, run_id: str = "") -> Mode
 def forecast(
     made_at: datetime, horizons: Sequence[int], base: str = "60000.00", version: int = 1, symbol: str = SYMBOL
 ) -> Forecast:
-    """A forecast around its base price: 10, 20 and 30 away for 50, 80 and 95 %."""
+    """A forecast around its base price: its bounds are 10, 20, 30 … away, from level to level."""
     price = Decimal(base)
     rows = [
         ForecastRow(

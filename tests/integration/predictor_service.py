@@ -17,6 +17,7 @@ from predictor.service.service import Service
 from predictor.settings import PredictorSettings
 from shared.bars import Bars
 from shared.errors import InputsMissingError, ModelUnusableError, RegistryUnavailableError
+from shared.levels import LEVELS
 from tests.integration.predictor_record import SYMBOL
 
 NOBODY = "http://127.0.0.1:9"
@@ -45,7 +46,7 @@ class SteadyForecaster:
         return [Distribution(minutes, price, bounds, 0.001 * minutes, 0.5) for minutes in (1, 5)]
 
     def _parts(self) -> dict[int, float]:
-        return {50: self.half_width / 2, 80: self.half_width, 95: self.half_width * 1.5}
+        return {level: self.half_width * step / 2 for step, level in enumerate(LEVELS, 1)}
 
 
 class StandInRegistry:

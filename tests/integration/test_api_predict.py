@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from shared.instant import MINUTE
-from tests.integration.api_forecasts import DECISION, HORIZONS, MODEL, Scribe, writing
+from shared.levels import LEVELS
+from tests.integration.api_forecasts import DECISION, HORIZONS, MODEL, Scribe, bounds_about, writing
 from tests.integration.api_server import SYMBOL, add_ticks, make_ticks, serving, store, text
 from tests.postgres import Database
 
@@ -24,7 +25,7 @@ EMPTY_SCORE = {
     "mae": None,
     "naive_mae": None,
     "relative_mae": None,
-    "coverage": {"50": None, "80": None, "95": None},
+    "coverage": dict.fromkeys(map(str, LEVELS)),
 }
 
 
@@ -67,11 +68,7 @@ async def test_the_newest_forecast_of_each_horizon_is_served(database: Database,
             "base_price": close,
             "price": close,
             "is_naive": True,
-            "intervals": {
-                "50": [close - 10 * horizon, close + 10 * horizon],
-                "80": [close - 20 * horizon, close + 20 * horizon],
-                "95": [close - 30 * horizon, close + 30 * horizon],
-            },
+            "intervals": {str(level): list(bounds) for level, bounds in bounds_about(close, horizon).items()},
             "probability_up": Decimal("0.5"),
             "model": {
                 "name": MODEL.name,

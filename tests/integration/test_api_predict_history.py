@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from shared.instant import MINUTE
-from tests.integration.api_forecasts import HORIZONS, MODEL, Scribe, writing
+from shared.levels import LEVELS
+from tests.integration.api_forecasts import HORIZONS, MODEL, Scribe, bounds_about, writing
 from tests.integration.api_server import START, add_ticks, at, make_ticks, serving, store, text
 from tests.postgres import Database, Server
 
@@ -115,6 +116,7 @@ async def test_a_forecast_comes_with_its_outcome(own_client: httpx.AsyncClient, 
         START + 6 * MINUTE,
     )
     assert stored
+    intervals = bounds_about(close, 5)
     outcome = row.pop("outcome")
     assert row == {
         "made_at": at(6),
@@ -123,11 +125,7 @@ async def test_a_forecast_comes_with_its_outcome(own_client: httpx.AsyncClient, 
         "expires_at": text(START + timedelta(minutes=7, seconds=30)),
         "base_price": close,
         "price": close,
-        "intervals": {
-            "50": [close - 50, close + 50],
-            "80": [close - 100, close + 100],
-            "95": [close - 150, close + 150],
-        },
+        "intervals": {str(level): list(bounds) for level, bounds in intervals.items()},
         "volatility": Decimal(repr(0.0005 * 5**0.5)),
         "probability_up": Decimal("0.5"),
         "model_version": MODEL.version,
@@ -137,10 +135,8 @@ async def test_a_forecast_comes_with_its_outcome(own_client: httpx.AsyncClient, 
         "actual_price": actual,
         "absolute_error": abs(actual - close),
         "naive_absolute_error": abs(actual - close),
-        "covered": {level: abs(actual - close) <= reach for level, reach in (("50", 50), ("80", 100), ("95", 150))},
-        "winkler": {
-            level: Decimal(repr(value)) for level, value in zip(("50", "80", "95"), stored["winkler"], strict=True)
-        },
+        "covered": {str(level): lower <= actual <= upper for level, (lower, upper) in intervals.items()},
+        "winkler": {str(level): Decimal(repr(value)) for level, value in zip(LEVELS, stored["winkler"], strict=True)},
         "pinball": Decimal(repr(stored["pinball"])),
         "realised_volatility": Decimal(repr(stored["realised_variance"] ** 0.5)),
         "qlike": Decimal(repr(stored["qlike"])),

@@ -41,8 +41,8 @@ def made_up(target: datetime, index: int, horizon: int = 60) -> Scored:
         horizon,
         Decimal(7 * index % 31) / 10,
         Decimal(5 * index % 29) / 10,
-        (index % 2 == 0, index % 3 > 0, index % 20 > 0),
-        (index % 11 + 0.5, index % 13 + 0.25, index % 17 + 0.125),
+        tuple(index % (3 * step) > 0 for step, _ in enumerate(LEVELS, 1)),
+        tuple(index % (11 + 2 * step) + 0.125 * step for step, _ in enumerate(LEVELS, 1)),
         index % 5 + 0.1,
         None if index % 4 == 0 else index % 7 / 8,
     )
@@ -99,7 +99,7 @@ def assert_means(found: Any, scores: list[Scored]) -> None:
     assert found["mae"] == pytest.approx(fmean(score.error for score in scores))
     assert found["naive_mae"] == pytest.approx(fmean(score.naive_error for score in scores))
     assert found["relative_mae"] == pytest.approx(found["mae"] / found["naive_mae"])
-    for position, level in enumerate(("50", "80", "95")):
+    for position, level in enumerate(map(str, LEVELS)):
         assert found["coverage"][level] == pytest.approx(fmean(score.covered[position] for score in scores))
         assert found["winkler"][level] == pytest.approx(fmean(score.winkler[position] for score in scores))
     assert found["pinball"] == pytest.approx(fmean(score.pinball for score in scores))
@@ -165,7 +165,7 @@ async def test_without_a_score_there_are_no_means(database: Database, scribe: Sc
     """Nulls, and nothing at all before the first model."""
     answer = await read(database)
     assert [each["horizon_minutes"] for each in answer["horizons"]] == list(HORIZONS)
-    nothing = {"50": None, "80": None, "95": None}
+    nothing = dict.fromkeys(map(str, LEVELS))
     assert answer["horizons"][0]["windows"]["7d"] == {
         "n": 0,
         "mae": None,

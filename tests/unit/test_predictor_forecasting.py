@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from predictor.forecast.forecaster import Distribution
 from predictor.service.forecasting import round_row
+from shared.levels import LEVELS
 
 
 @pytest.mark.parametrize(
@@ -22,23 +23,26 @@ from predictor.service.forecasting import round_row
 )
 def test_prices_have_the_symbol_s_decimals(value: float, decimals: int, text: str) -> None:
     """And are never 0."""
-    intervals = dict.fromkeys((50, 80, 95), (value, value))
+    intervals = dict.fromkeys(LEVELS, (value, value))
     assert round_row(Distribution(5, value, intervals, 0.01, 0.5), decimals).point == Decimal(text)
 
 
 @given(
     price=st.floats(1e-6, 1e7),
-    steps=st.lists(st.floats(0, 0.2), min_size=6, max_size=6),
+    steps=st.lists(st.floats(0, 0.2), min_size=2 * len(LEVELS), max_size=2 * len(LEVELS)),
     decimals=st.integers(0, 8),
 )
 def test_rounding_keeps_intervals_nested(price: float, steps: list[float], decimals: int) -> None:
     """As the database demands."""
     lower, upper = [price], [price]
-    for down, up in zip(steps[:3], steps[3:], strict=True):
+    for down, up in zip(steps[::2], steps[1::2], strict=True):
         lower.append(lower[-1] * (1 - down))
         upper.append(upper[-1] * (1 + up))
-    intervals = {level: (lower[index], upper[index]) for index, level in enumerate((50, 80, 95), 1)}
+    intervals = {level: (lower[index], upper[index]) for index, level in enumerate(LEVELS, 1)}
     row = round_row(Distribution(5, price, intervals, 0.01, 0.5), decimals)
-    outwards = list(row.intervals.values())
-    assert row.point >= outwards[0][0] >= outwards[1][0] >= outwards[2][0] > 0
-    assert row.point <= outwards[0][1] <= outwards[1][1] <= outwards[2][1]
+    lows, highs = zip(*row.intervals.values(), strict=True)
+    outwards = [row.point, *lows]
+    assert outwards == sorted(outwards, reverse=True)
+    assert outwards[-1] > 0
+    outwards = [row.point, *highs]
+    assert outwards == sorted(outwards)

@@ -45,15 +45,15 @@ def test_shares_below_true_quantiles_are_as_stated() -> None:
 def test_shares_below_quantiles_too_narrow_lean_to_the_middle() -> None:
     """Half the deviation covers 49 of nominal 80 %."""
     shares = compute_shares_below(outcomes(100_000, stated_over_real=0.5))
-    assert shares[1] == pytest.approx(norm.cdf(norm.ppf(0.1) / 2), abs=0.01)
-    assert shares[5] == pytest.approx(norm.cdf(norm.ppf(0.9) / 2), abs=0.01)
+    assert shares[QUANTILES.index(0.1)] == pytest.approx(norm.cdf(norm.ppf(0.1) / 2), abs=0.01)
+    assert shares[QUANTILES.index(0.9)] == pytest.approx(norm.cdf(norm.ppf(0.9) / 2), abs=0.01)
 
 
 def test_price_that_does_not_move_counts_half_below_the_point() -> None:
     """Many single minutes end where they began."""
     still = outcomes(100)
     still = Outcomes(**(still.__dict__ | {"actual_price": still.base_price}))
-    assert compute_shares_below(still)[3] == 0.5
+    assert compute_shares_below(still)[QUANTILES.index(0.5)] == 0.5
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])

@@ -14,6 +14,7 @@ from predictor.schedule import Schedule
 from shared.bars import Bars
 from shared.errors import InputsMissingError, TooLittleHistoryError
 from shared.instant import DAY_MS
+from shared.levels import LEVELS
 from tests.models import START_MS, walk
 
 HORIZONS = (1, 15)
@@ -97,7 +98,7 @@ def test_forecaster_says_the_same_whether_it_has_worked_before_or_not(bars: Bars
         for forecast, horizon in zip(made, HORIZONS, strict=True):
             assert forecast.horizon_minutes == horizon
             assert forecast.point == bars.close[-1]
-            bounds = [forecast.intervals[level] for level in (95, 80, 50)]
+            bounds = [forecast.intervals[level] for level in reversed(LEVELS)]
             lower, upper = [bound[0] for bound in bounds], [bound[1] for bound in bounds]
             assert sorted(lower) == lower
             assert sorted(upper, reverse=True) == upper
@@ -117,7 +118,7 @@ def test_backtest_shows_what_the_service_would_have_forecast() -> None:
         forecast = forecaster.forecast(bars.part(0, int(rows[position]) + 1))
         for column, distribution in enumerate(forecast):
             assert distribution.volatility == pytest.approx(np.sqrt(made.variances[position, column]))
-            bounds = [distribution.intervals[level] for level in (50, 80, 95)]
+            bounds = [distribution.intervals[level] for level in LEVELS]
             np.testing.assert_allclose([lower for lower, _ in bounds], made.lower[:, position, column], rtol=1e-9)
             np.testing.assert_allclose([upper for _, upper in bounds], made.upper[:, position, column], rtol=1e-9)
 
