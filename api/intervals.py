@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 from shared.instant import DAY, EPOCH, MINUTE
 
+_HOUR: Final = 60 * MINUTE
+
 RecordTable = Literal["ticks", "hourly_rollups", "daily_rollups"]
 
 
@@ -15,7 +17,20 @@ class Interval:
 
     name: str
     length: timedelta
-    table: RecordTable
+
+    def __post_init__(self) -> None:
+        """Refuse a length whose bars would cross an hour or a day: ticks are grouped by hour, and hours by day."""
+        if not (_divides(self.length, _HOUR) or (_divides(_HOUR, self.length) and _divides(self.length, DAY))):
+            raise ValueError(
+                f"{self.name} is no interval: its length must divide an hour, or be whole hours that divide a day."
+            )
+
+    @property
+    def table(self) -> RecordTable:
+        """The table whose rows bars are made from: ticks below an hour, hours below a day, and days."""
+        if self.length < _HOUR:
+            return "ticks"
+        return "hourly_rollups" if self.length < DAY else "daily_rollups"
 
     @property
     def minutes(self) -> int:
@@ -31,17 +46,18 @@ class Interval:
         return instant + (EPOCH - instant) % self.length
 
 
-_HOUR: Final = 60 * MINUTE
+def _divides(part: timedelta, whole: timedelta) -> bool:
+    return not whole % part
 
-# A length divides a day. What is shorter than an hour comes from ticks, and what is shorter than a day from hours.
+
 _ALL: Final = (
-    Interval("1m", MINUTE, "ticks"),
-    Interval("5m", 5 * MINUTE, "ticks"),
-    Interval("15m", 15 * MINUTE, "ticks"),
-    Interval("30m", 30 * MINUTE, "ticks"),
-    Interval("1h", _HOUR, "hourly_rollups"),
-    Interval("4h", 4 * _HOUR, "hourly_rollups"),
-    Interval("1d", DAY, "daily_rollups"),
+    Interval("1m", MINUTE),
+    Interval("5m", 5 * MINUTE),
+    Interval("15m", 15 * MINUTE),
+    Interval("30m", 30 * MINUTE),
+    Interval("1h", _HOUR),
+    Interval("4h", 4 * _HOUR),
+    Interval("1d", DAY),
 )
 INTERVALS: Final = {interval.name: interval for interval in _ALL}
 ONE_MINUTE: Final = INTERVALS["1m"]
