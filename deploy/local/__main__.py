@@ -31,6 +31,8 @@ async def main(arguments: list[str]) -> int:
     with contextlib.redirect_stdout(console.as_stream(NAME)):
         configure_logging(NAME, logging.level, logging.format or "console")
     console.say(f"Starting in {plan.folder}.")
+    if plan.left_out:
+        console.say(f"The demo simulates Binance alone; it leaves out {', '.join(plan.left_out)}.")
     await supervise(plan, console, stop)
     return EXIT_OK
 

@@ -15,6 +15,7 @@ from deploy.local.mlflow import make_mlflow_address, make_mlflow_service
 from deploy.local.ports import LOOPBACK, find_free_port, is_port_free
 from deploy.local.service import Service
 from predictor.settings import PredictorSettings
+from shared.errors import SettingsError
 from shared.settings import LoggingSettings
 from shared.symbols import BINANCE, source_of
 
@@ -38,7 +39,8 @@ class Plan:
     """A whole run; the services start layer by layer, and stop in the reverse order.
 
     `exchange_urls` are the hosts that live minutes need; empty when the exchange is simulated. `mlflow_url` is the URL
-    of the run's own MLflow; empty when the user named another server.
+    of the run's own MLflow; empty when the user named another server. `left_out` are the symbols that a demo cannot
+    simulate, since they are not Binance's.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Plan:
     api_port: int
     exchange_urls: tuple[str, ...] = ()
     mlflow_url: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def make_plan(mode: Mode) -> Plan:
@@ -63,7 +66,8 @@ def make_plan(mode: Mode) -> Plan:
             if name.startswith("COLLECTOR_")
         },
     )
-    binance = load_source_settings(collector.symbols).get(BINANCE)
+    symbols = _choose_simulated(collector.symbols) if mode == "demo" else collector.symbols
+    binance = load_source_settings(symbols).get(BINANCE)
     predictor = PredictorSettings.load(database_url=_PLACEHOLDER_URL)
     api_port = api.port or find_free_port()
     environment = _make_environment(logging)
@@ -74,6 +78,9 @@ def make_plan(mode: Mode) -> Plan:
     mlflow_url = make_mlflow_address(mlflow_port) if runs_mlflow else ""
     predictions = environment | _make_predictor_settings(folder, mlflow_url)
     serving = _make_python_service("api", "api", environment=environment | {"API_PORT": str(api_port)}, role="api")
+    if mode == "demo":
+        simulated["COLLECTOR_SYMBOLS"] = ",".join(symbols)
+        predictions["PREDICTOR_SYMBOLS"] = ",".join(_select_binance(predictor.symbols) or symbols)
     collecting = _make_python_service(
         "collector", "collector", "run", environment=environment | simulated, role="collector"
     )
@@ -83,10 +90,25 @@ def make_plan(mode: Mode) -> Plan:
         # No other service waits for MLflow: the predictor repeats its requests until it answers.
         first.append(replace(make_mlflow_service(folder, mlflow_port, environment), answers_at=""))
     if mode == "demo":
-        symbols = tuple(symbol for symbol in collector.symbols if source_of(symbol) == BINANCE)
         first.append(_make_simulator_service(simulated["COLLECTOR_REST_URLS"], symbols, environment))
     exchange_urls = binance.rest_urls if mode == "run" and isinstance(binance, BinanceSettings) else ()
-    return Plan(folder, (tuple(first), (collecting, predicting)), api.host, api_port, exchange_urls, mlflow_url)
+    left_out = tuple(symbol for symbol in collector.symbols if symbol not in symbols)
+    layers = (tuple(first), (collecting, predicting))
+    return Plan(folder, layers, api.host, api_port, exchange_urls, mlflow_url, left_out)
+
+
+def _choose_simulated(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the symbols that a demo collects; raises SettingsError when there are none."""
+    chosen = _select_binance(symbols)
+    if not chosen:
+        raise SettingsError(
+            "The demo simulates Binance alone, and COLLECTOR_SYMBOLS has none of its symbols; add one, such as BTCUSDT."
+        )
+    return chosen
+
+
+def _select_binance(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(symbol for symbol in symbols if source_of(symbol) == BINANCE)
 
 
 def _make_simulated_settings(port: int) -> dict[str, str]:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import collector.sources
+import tests.sources
 from deploy.local.plan import Mode, Plan, make_plan
 from deploy.local.service import Service
 from shared.errors import SettingsError
@@ -50,20 +52,51 @@ def test_demo_meets_nothing_but_the_simulator(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLLECTOR_SYMBOLS", "ethusdt,BTCUSDT")
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
     plan = make_plan("demo")
-    simulator, collector = service(plan, "simulator"), service(plan, "collector")
-    url = collector.environment["COLLECTOR_REST_URLS"]
+    simulator, collecting = service(plan, "simulator"), service(plan, "collector")
+    url = collecting.environment["COLLECTOR_REST_URLS"]
     port = url.removeprefix("http://127.0.0.1:")
     assert simulator.command[simulator.command.index("--port") + 1] == port
     assert simulator.command[simulator.command.index("--symbols") + 1] == "ETHUSDT,BTCUSDT"
     assert simulator.answers_at.startswith(url)
-    assert collector.environment["COLLECTOR_STREAM_URL"] == f"ws://127.0.0.1:{port}"
-    assert collector.environment["COLLECTOR_ARCHIVE_URL"] == url
-    assert collector.environment["COLLECTOR_SOURCE"] == "simulated"
-    assert collector.environment["COLLECTOR_BACKFILL_SINCE"] == "14d"
-    assert collector.environment["NO_PROXY"] == "127.0.0.1"
+    assert collecting.environment["COLLECTOR_STREAM_URL"] == f"ws://127.0.0.1:{port}"
+    assert collecting.environment["COLLECTOR_ARCHIVE_URL"] == url
+    assert collecting.environment["COLLECTOR_SOURCE"] == "simulated"
+    assert collecting.environment["COLLECTOR_BACKFILL_SINCE"] == "14d"
+    assert collecting.environment["NO_PROXY"] == "127.0.0.1"
     assert plan.exchange_urls == ()
     assert simulator in plan.layers[0]
-    assert collector in plan.layers[1]
+    assert collecting in plan.layers[1]
+
+
+@pytest.fixture
+def second_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Coinbase be a source that the collector knows, too."""
+    folder = str(Path(tests.sources.__file__).parent)
+    monkeypatch.setattr(collector.sources, "__path__", [*collector.sources.__path__, folder])
+
+
+@pytest.mark.usefixtures("second_source")
+def test_demo_leaves_out_what_the_simulator_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it would collect another exchange's minutes for real."""
+    monkeypatch.setenv("COLLECTOR_SYMBOLS", "coinbase:btc-usd,ethusdt")
+    monkeypatch.setenv("PREDICTOR_SYMBOLS", "coinbase:BTC-USD")
+    plan = make_plan("demo")
+    simulator = service(plan, "simulator")
+    assert simulator.command[simulator.command.index("--symbols") + 1] == "ETHUSDT"
+    assert service(plan, "collector").environment["COLLECTOR_SYMBOLS"] == "ETHUSDT"
+    assert service(plan, "predictor").environment["PREDICTOR_SYMBOLS"] == "ETHUSDT"
+    assert plan.left_out == ("coinbase:BTC-USD",)
+    live = make_plan("run")
+    assert live.left_out == ()
+    assert service(live, "collector").environment["COLLECTOR_SYMBOLS"] == "coinbase:btc-usd,ethusdt"
+
+
+@pytest.mark.usefixtures("second_source")
+def test_demo_without_a_symbol_to_simulate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the setting that is to be changed."""
+    monkeypatch.setenv("COLLECTOR_SYMBOLS", "coinbase:BTC-USD")
+    with pytest.raises(SettingsError, match="COLLECTOR_SYMBOLS has none of its symbols; add one"):
+        make_plan("demo")
 
 
 @pytest.mark.parametrize("mode", ["run", "demo"])
