@@ -1,7 +1,8 @@
 """Minutes from Parquet or CSV files, served back exactly as they are written.
 
 Rows may be out of order, and of a repeated minute the last one counts. Where the close time is absent it is the
-minute's last millisecond; absent sums are zero.
+minute's last millisecond. A file without a column for quote volume, trades or taker volumes is served with 0 there,
+because the exchange's protocol has no null: a collector then stores zeros, not unknown amounts.
 """
 
 import re

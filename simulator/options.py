@@ -118,7 +118,9 @@ def _make_parser(environment: Mapping[str, str]) -> Parser:
         help="a comma list (BTCUSDT,ETHUSDT; with --data: one, by default the one in the first file's name)",
     )
     add("--seed", type=int, default=7, help="of the generator and of faults with a probability (7)")
-    add("--data", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="minutes: Parquet, CSV, zip")
+    add("--data", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="minutes: Parquet, CSV, "
+        "zip; quote volume, trades and taker volumes that a file lacks are served as 0: the exchange's protocol has no "
+        "null")  # fmt: skip
     add("--start", metavar="TIME", help="the exchange's time at the start, such as 2023-03-24T12:00Z or 7d (now; "
         "with --data: the end of the files)")  # fmt: skip
     add("--speed", type=float, default=1.0, help="exchange seconds in a second (1)")
