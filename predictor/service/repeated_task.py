@@ -11,11 +11,11 @@ log = get_logger(__name__)
 
 
 class RepeatedTask:
-    """Does its work every `every_seconds`, which may be changed meanwhile, and at once when it is woken."""
+    """Does its work every `every_seconds`, and at once when it is woken."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[None]], every_seconds: float) -> None:
         self.name = name
-        self.every_seconds = every_seconds
+        self._every_seconds = every_seconds
         self._work = work
         self._woken = asyncio.Event()
 
@@ -23,8 +23,12 @@ class RepeatedTask:
         """Let the work be done at once, or once more if it is being done now."""
         self._woken.set()
 
+    def set_period(self, every_seconds: float) -> None:
+        """Change how often the work is done, from the next pause on."""
+        self._every_seconds = every_seconds
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Repeat the work until `stop` is set; whoever sets it calls `wake` too.
+        """Repeat the work until `stop` is set; the caller that sets it must call `wake` too.
 
         Only DatabaseUnavailableError is waited out. Any other error ends the task.
         """
@@ -42,4 +46,4 @@ class RepeatedTask:
                     log.info("database_back", task=self.name)
                 is_away = False
             if not stop.is_set():
-                await wait(self._woken, self.every_seconds)
+                await wait(self._woken, self._every_seconds)

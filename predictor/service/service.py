@@ -143,7 +143,7 @@ class Service:
     async def _update_champions(self) -> None:
         await self._champions.update()
         has_all = self._champions.registry_reason is None and all(map(self._champions.get, self._settings.symbols))
-        self._registry.every_seconds = REGISTRY_SECONDS if has_all else REGISTRY_SECONDS_WITHOUT_MODEL
+        self._registry.set_period(REGISTRY_SECONDS if has_all else REGISTRY_SECONDS_WITHOUT_MODEL)
 
     async def _write_heartbeat(self) -> None:
         serving = {symbol: self._champions.get(symbol) for symbol in self._settings.symbols}
