@@ -1,5 +1,5 @@
--- The whole schema, for a new database: `python -m shared.database migrate` runs it there, once. Whoever changes it adds
--- a file to shared/database/migrations that does the same to databases that exist. Roles and their passwords come from
+-- The whole schema, for a new database: `python -m shared.database migrate` runs it there, once. A change of it comes
+-- with a file in shared/database/migrations that does the same to databases that exist. Roles and their passwords come from
 -- migrate, and what each role may do from shared/database/rights.sql.
 
 CREATE TABLE collected_symbols (
@@ -288,7 +288,7 @@ RETURN coalesce(
         SELECT exchange_time + (clock_timestamp() - told_at)
         FROM public.exchange_clocks
         WHERE source = CASE WHEN strpos(wanted_symbol, ':') > 0 THEN split_part(wanted_symbol, ':', 1) ELSE 'binance' END
-          -- One from the future was told before this server's clock was set back.
+          -- A time from the future was written before this server's clock was set back.
           AND told_at <= clock_timestamp()
     ),
     clock_timestamp()

@@ -1,4 +1,4 @@
-"""`python -m api`: serves until it is told to stop."""
+"""`python -m api`: serves until a signal stops it."""
 
 import os
 import sys

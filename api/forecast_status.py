@@ -13,9 +13,10 @@ from shared.instant import to_text
 class ForecastStatus:
     """One symbol's forecasts as the database shows them; None for what is not known.
 
-    `is_wanted` says that the predictors that live, or the last that did, forecast the symbol. The predictor's word
-    (`reason`, `registry_reason`) is of `checked_at`, by the database's clock, as `silent_seconds` are. `made_at` and
-    `expires_at` are the newest forecast's, by the exchange's clock. `horizons` are all that a model was trained for.
+    `is_wanted` says that the predictors that live, or the last that did, forecast the symbol. The predictor
+    wrote `reason` and `registry_reason` at `checked_at`, which is by the database's clock, as `silent_seconds` are.
+    `made_at` and `expires_at` are the newest forecast's, by the exchange's clock. `horizons` are all that a model was
+    trained for.
     """
 
     symbol: str

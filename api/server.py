@@ -17,7 +17,7 @@ from shared.settings import LoggingSettings
 
 log = get_logger(__name__)
 
-# Requests in flight get this long; whoever stops us waits 10 s.
+# Requests in flight get this long; the process that stops us waits 10 s.
 _GRACE_SECONDS = 8
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2_048

@@ -24,8 +24,8 @@ _SESSION = {"statement_timeout": "5000"}
 class State:
     """The database, and what is kept of it.
 
-    Health has connections of its own, so that load does not look like an outage. Whoever does something long beside
-    the event loop holds `long_work` meanwhile.
+    Health has connections of its own, so that load does not look like an outage. Code that works for
+    long beside the event loop holds `long_work` meanwhile.
     """
 
     database: Database

@@ -72,7 +72,7 @@ class BackfillCommand:
     async def _fill_from(self, recorder: Recorder, symbols: Sequence[str]) -> None:
         source, stop = recorder.source, self._worker.stop
         if not source.clock.is_known:
-            # A service waits for its exchange; who typed a command wants to be told. Raises ExchangeUnreachableError.
+            # The service would wait for its exchange; a command fails instead, and raises ExchangeUnreachableError.
             await source.measure_time()
         await make_contact(source, [name_at_source(symbol) for symbol in symbols], stop)
         wanted = self._read_range(source.clock.now())
@@ -103,7 +103,7 @@ class BackfillCommand:
     async def follow(self, database: Database) -> None:
         """Ask the collector that leads to reach back to `since`, and watch until it has.
 
-        Raises LeadershipLostError when nobody leads any more, which is for us to do then.
+        Raises LeadershipLostError when no collector leads any more; the command then has to lead itself.
         """
         self.is_left_to_leader = True
         wanted = await database.write(self._ask_leader)

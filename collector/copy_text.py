@@ -21,7 +21,7 @@ COPY_COLUMNS = (
 
 
 class UnusualRowError(Exception):
-    """A file has a row that only a careful reading can judge; it wants to be read row by row."""
+    """A file has a row that has to be parsed to be checked; the file must be read row by row."""
 
 
 @dataclass(frozen=True)

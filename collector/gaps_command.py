@@ -35,7 +35,7 @@ async def _select_range(connection: Connection, symbol: str, since: str | None, 
     if record is None:
         return None
     start = read_minute(since, now) if since else record.start
-    # Past the record of a symbol that was given up only who asks for it is told of gaps.
+    # The record of a symbol that was given up has an end; gaps after it are listed only when `until` asks for them.
     end = min(floor_minute(now), read_minute(until, now)) if until else record.end
     if start >= end:
         raise UsageError(f"{symbol} has no closed minute from {to_text(start)} to {to_text(end)}.")

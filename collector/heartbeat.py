@@ -38,7 +38,7 @@ class Heartbeat:
         beat_at = 0.0
         told: set[str] = set()
         while not await wait(stop, LOOK_SECONDS if beat_at else 0.0):
-            # An exchange's first word of its time is told at once, because others wait for that.
+            # An exchange's time is written as soon as it is first known, because other processes wait for it.
             known = {name for name, source in self._sources.items() if source.clock.is_known}
             if known == told and time.monotonic() < beat_at:
                 continue

@@ -24,7 +24,7 @@ HOURLY_REREAD = 990 * MINUTE
 # The last row of an answer can be a candle that was open when the exchange's store last saw it, however long ago that
 # is. It is final when a later row follows, when the stream's closing push says no more, or when it stays as it is.
 DOUBT_SECONDS = 20.0
-# An exchange that never shows the candle that is open has only final rows to show; it may merely be late with one.
+# Where an exchange has never listed an open candle, a last row is final; the short wait is for one that lists it late.
 CLOSED_ONLY_DOUBT_SECONDS = 0.4
 CONFIRM_SECONDS = 4.0
 SHORTEST_RETRY_SECONDS = 0.12
@@ -127,7 +127,7 @@ class LiveMinutes:
         page, has_later = await read_newest_klines(self._source, self._symbol, Run(start, end))
         known_until = end
         if page.klines and not self._is_final(page.klines[-1], has_later=has_later):
-            # Of what follows a row that may be open the exchange's store knows nothing yet.
+            # The exchange's store need not have the minutes yet that follow a row that may be open.
             known_until = page.klines[-1].minute
             page = KlinePage(page.klines[:-1], page.refused)
         stored = await self._recorder.record_newest(self._symbol, page, Run(start, known_until))
@@ -140,7 +140,7 @@ class LiveMinutes:
         """Whether the last row of an answer is a closed minute's, and not older than what the stream said of it."""
         streamed = self._streamed
         if streamed is not None and streamed.minute == last.minute:
-            return _is_as_late(last, streamed)
+            return _is_at_least_as_complete(last, streamed)
         if has_later:
             self._shows_open_candles = True
             return True
@@ -166,8 +166,8 @@ class LiveMinutes:
             self._wake.clear()
 
 
-def _is_as_late(row: Kline, streamed: Kline) -> bool:
-    """Whether a row counts no less of its minute than the stream's does: trades, or what was traded."""
+def _is_at_least_as_complete(row: Kline, streamed: Kline) -> bool:
+    """Whether a row has at least as many trades as the stream's has, or where they are not known, as much volume."""
     if row.trades is not None and streamed.trades is not None:
         return row.trades >= streamed.trades
     return Decimal(row.volume) >= Decimal(streamed.volume)

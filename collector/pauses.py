@@ -54,7 +54,7 @@ async def _keep_pause(database: Database, source: Source) -> None:
             lambda connection: _upsert_pause(connection, source.name, gate.pause_seconds(), gate.pause_reason)
         )
     except BaseException:
-        # Still to be written down, by whoever leads next in this process.
+        # The pause is still to be written: this process does it when it leads the next time.
         gate.pause_changed.set()
         raise
     log.info("exchange_pause_kept", source=source.name, until=until.isoformat())

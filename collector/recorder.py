@@ -102,7 +102,7 @@ class Recorder:
     async def record_file(self, symbol: str, file: BulkFile, content: bytes, asked: Run) -> int:
         """Store the minutes of `asked`, which are missing, from a file; returns how many it gave.
 
-        What the file lacks is not absent for that: pages have the last word. Raises ArchiveCorruptError.
+        A minute that the file lacks is not noted as absent: pages decide that. Raises ArchiveCorruptError.
         """
         target = self._target(symbol)
         try:

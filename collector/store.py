@@ -117,5 +117,5 @@ async def take_write_lock(connection: Connection, epoch: int) -> None:
 async def _refresh_rollups(connection: Connection, target: WriteTarget, span: Run) -> None:
     """Take the write lock, then recompute what the range touches."""
     await take_write_lock(connection, target.epoch)
-    # Whoever listens hears of it with the commit.
+    # Listeners are notified when the transaction commits.
     await connection.execute("SELECT refresh_rollups($1, $2, $3), pg_notify('ticks', $1)", target.symbol, *span)

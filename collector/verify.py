@@ -61,7 +61,7 @@ async def verify(
     ):
         await database.read(lambda connection: load_pauses(connection, sources))
         done = asyncio.Event()
-        # A collector may run beside us from the same address, and both obey what either is told.
+        # A collector may run beside us from the same address: a pause that is asked of one holds for both.
         sharing = asyncio.create_task(share_pauses(database, sources, done), name="share-pauses")
         try:
             for symbol in settings.symbols:

@@ -73,7 +73,7 @@ def read_minute_file(path: Path, required: Sequence[str]) -> pa.Table:
 
 @contextmanager
 def refusing_unreadable(path: Path) -> Iterator[None]:
-    """Raise what pyarrow or the disk says of a file's content as UsageError, which names the file."""
+    """Raise an error of pyarrow or of the disk as UsageError, which names the file."""
     try:
         yield
     # Arrow has errors of its own that are OSErrors or ValueErrors too, and those are of the content.

@@ -46,7 +46,7 @@ class SecretFileSource(PydanticBaseSettingsSource):
         except OSError as error:
             raise SettingsError(f"{variable} names {path}, which cannot be read: {error.strerror}.") from error
         except ValueError as error:
-            raise SettingsError(f"{variable} names {path}, which is no text in UTF-8; save it as such.") from error
+            raise SettingsError(f"{variable} names {path}, which is not UTF-8 text; save it as such.") from error
 
     def __call__(self) -> dict[str, Any]:
         """Return the secrets that are given as files."""
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_describe_mistakes(cls, error)) from error
         except UnicodeDecodeError as error:
-            raise SettingsError(".env is no text in UTF-8; save it as such.") from error
+            raise SettingsError(".env is not UTF-8 text; save it as such.") from error
         except OSError as error:
             raise SettingsError(f".env cannot be read: {error.strerror}.") from error
 

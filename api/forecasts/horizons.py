@@ -1,4 +1,4 @@
-"""Horizons that are forecast, and what is said of others."""
+"""Horizons that are forecast, and the answer to a request for others."""
 
 from typing import Final
 

@@ -12,7 +12,7 @@ from shared.database.connection import Connection
 
 @dataclass(frozen=True)
 class FreshForecast:
-    """A forecast with the model that made it, as the answer has them; the model's age is the database's word."""
+    """A forecast with the model that made it, as the answer has them; the model's age is by the database's clock."""
 
     horizon_minutes: int
     made_at: datetime

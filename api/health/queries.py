@@ -22,7 +22,7 @@ class Findings(NamedTuple):
 
 
 async def select_findings(connection: Connection) -> Findings:
-    """Read all that is told of the database and of what it holds."""
+    """Read what `/health` reports of the database and of its contents."""
     began = time.perf_counter()
     database = await connection.fetchrow(
         """

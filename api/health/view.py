@@ -65,7 +65,7 @@ def encode_failure(version: str, *, is_outdated: bool) -> bytes:
 
 
 def _describe_ticks(minute: datetime | None, now: datetime, *, is_collected: bool) -> dict[str, Any]:
-    """What is said of a symbol's newest minute."""
+    """Return what `/health` reports of a symbol's newest minute."""
     age = None if minute is None else age_seconds(minute, now)
     values = {
         "timestamp": minute,
@@ -77,7 +77,7 @@ def _describe_ticks(minute: datetime | None, now: datetime, *, is_collected: boo
 
 
 def _describe_forecasts(status: ForecastStatus, now: datetime) -> dict[str, Any]:
-    """What is said of a symbol's forecasts."""
+    """Return what `/health` reports of a symbol's forecasts."""
     is_fresh = status.is_fresh(now)
     values = {
         "made_at": status.made_at,
@@ -94,7 +94,7 @@ def _describe_forecasts(status: ForecastStatus, now: datetime) -> dict[str, Any]
 
 
 def _describe_service(health: Object, row: Record | None) -> dict[str, Any] | None:
-    """What is said of a service, by one's heartbeat."""
+    """Return what `/health` reports of a service, from the heartbeat of one of its processes."""
     if row is None:
         return None
     age = row["age_seconds"]

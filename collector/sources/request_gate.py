@@ -19,7 +19,7 @@ URGENT_SHARE = 0.9
 # The HTTP client repeats a request that was reset, so that twice as many may be sent: still fewer than four a second.
 SHORTEST_PROBE_SECONDS = 0.6
 LONGEST_PROBE_SECONDS = 10.0
-# "Come back in n seconds" is rounded down somewhere on the way as often as not.
+# The seconds that we are asked to wait have often been rounded down.
 PAUSE_MARGIN_SECONDS = 1.0
 SAME_PAUSE_SECONDS = 0.5
 

@@ -17,7 +17,7 @@ def choose_pause(status: int, retry_after: str | None, *asked_seconds: float) ->
     Without either a minute after a 429 and, since bans begin at two minutes, two after a 418; never more than a week.
     """
     asked = [*asked_seconds, *([] if retry_after is None else [_read_header(retry_after)])]
-    # What has passed already was counted by another clock, and says nothing.
+    # A pause that is over already is ignored: it was computed by another clock than ours.
     default = TOO_MANY_REQUESTS_SECONDS if status == 429 else BANNED_SECONDS
     return min(max((seconds for seconds in asked if seconds > 0), default=default), LONGEST_PAUSE_SECONDS)
 
@@ -31,6 +31,6 @@ def _read_header(retry_after: str) -> float:
             seconds = (parsedate_to_datetime(retry_after) - utc_now()).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return UNREADABLE_SECONDS
-        # A date that is past says more of our clock than of the pause.
+        # A date in the past shows that our clock is wrong, and not how long the pause is.
         seconds = seconds if seconds > 0 else UNREADABLE_SECONDS
     return seconds if math.isfinite(seconds) else UNREADABLE_SECONDS

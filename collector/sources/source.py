@@ -62,7 +62,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class CloseListener:
-    """Whom a stream tells of what it hears, by the source's names of symbols."""
+    """What a stream passes its messages to, by the source's names of symbols."""
 
     take: Callable[[str, Kline], Awaitable[None]]
     refuse: Callable[[str, Refusal], None]
@@ -104,7 +104,7 @@ class Source(Protocol):
         """Return what one question for `asked`, at most `page_minutes` long, brings.
 
         The rows may lie outside of `asked`, and hold the candle that is still open. Where they are fewer than there
-        are, they tell by their order at which end they begin: rows from old to new are the oldest, rows from new to
+        are, their order says at which end they begin: rows from old to new are the oldest, rows from new to
         old the newest. In any other order they may be any, and what lies before and after them is asked for too.
         """
 

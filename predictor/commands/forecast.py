@@ -52,5 +52,5 @@ def _write_lines(forecast: Forecast) -> Iterator[str]:
 
 
 def _why_no_model(symbol: str, champions: Champions) -> str:
-    reason = champions.registry_reason or "the registry has none; run `python -m predictor train`."
-    return f"No model of {symbol} is there: {reason}"
+    reason = champions.registry_reason or "The registry has none; run `python -m predictor train`."
+    return f"{symbol} has no model yet. {reason}"

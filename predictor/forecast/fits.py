@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from shared.rolling import Floats
 
-# Enough to keep a column that is constant in a short history from having any coefficient it likes.
+# Without it, a column that is constant in a short history would get an arbitrary coefficient.
 _RIDGE = 1e-3
 # Coefficients are drawn towards their prior as if so many rows had shown it: a short history says little of each.
 _PRIOR_ROWS = 10_000.0

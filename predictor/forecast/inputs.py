@@ -171,7 +171,7 @@ class Minutes:
         column = INPUTS[name]
         values = np.asarray(compute(self.bars, [name])[name], dtype=np.float64)
         kept = column.transform(values, column.window)
-        # A value that nothing moving leaves open has its transform's own; one that lacks its minutes has none.
+        # A feature that is undefined because nothing moved gets its value from the transform; too few minutes give NaN.
         kept[~(self.share_there(column.window) >= LEAST_SHARE)] = np.nan
         return kept.astype(np.float32)
 

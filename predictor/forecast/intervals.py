@@ -25,8 +25,8 @@ from shared.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.levels import LEVELS
 from shared.rolling import Floats, Integers
 
-# Up to this level the middle of an interval is the point; that of others is the last price, since what goes far does
-# not lean back.
+# Up to this level the middle of an interval is the point; that of others is the last price, since large moves do not
+# revert.
 _LARGEST_ABOUT_POINT = 80
 ABOUT_POINT = tuple(level for level in LEVELS if level <= _LARGEST_ABOUT_POINT)
 WINDOW_DAYS = 28

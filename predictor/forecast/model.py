@@ -137,7 +137,7 @@ class DistributionModel(BaseEstimator):  # type: ignore[misc]
         self.trees_trained_to_ms_ = before.trees_trained_to_ms_ if takes_over and before else self.trained_to_ms_
         few = np.searchsorted(rows, thin_rows(minutes, rows, _SCALE_STEP))
         plain = [0, *(1 + position for position, name in enumerate(self.columns_) if name in PLAIN)]
-        # From long to short: what a short horizon's own noise hides, that of five minutes tells.
+        # From long to short: the variance of a short horizon is noisy, so its fit uses a longer one's coefficients.
         for target in sorted({*self.horizons_, *map(_tree_target, self.horizons_)}, reverse=True):
             relative = minutes.realised_variance(target)[rows] / (target * self.after_[target][week])
             known = np.isfinite(relative) & (rows + target < last)

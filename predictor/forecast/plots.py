@@ -1,4 +1,4 @@
-"""An evaluation as pictures: whether it covers what it claims, and whether errors are as large as it says."""
+"""Plots of an evaluation: how often prices fell below each quantile, and how large errors were beside the forecast."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The point: how far the price is expected to lean back by the target, where that has been better than the last price.
+"""The point: how far the price is expected to revert by the target, where that was more accurate than the last price.
 
 A ridge regression of the return over the horizon on recent returns and on how far the price is from what was paid on
 average of late, all in units of the volatility of the last day. Minutes that close at a multiple of five, when clocks
@@ -146,7 +146,7 @@ def _columns(minutes: Minutes, rows: Integers) -> Floats:
     """Returns, and distances from the mean price paid, over what a window of the deviation would bring."""
     deviation = _deviation(minutes, rows)
     values = [np.log1p(minutes.feature(f"return_{window}")[rows]) / np.sqrt(window) for window in _RETURNS]
-    # Without trades, or amounts, there is no mean price, and nothing to lean back to.
+    # Without trades, or amounts, there is no mean price, and nothing to revert to.
     values += [
         np.nan_to_num(np.log1p(minutes.feature(f"vwap_distance_{window}")[rows])) / np.sqrt(window)
         for window in _DISTANCES

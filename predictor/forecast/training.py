@@ -38,7 +38,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Training:
-    """One training: the challenger, how it did, and the gate's word on it."""
+    """One training: the challenger, how it did, and the gate's decision."""
 
     challenger: Champion
     evaluation: Evaluation
@@ -65,7 +65,7 @@ def train(bars: Bars, horizons: Sequence[int], champion: Champion | None) -> Tra
     before = champion if champion is not None and champion.model.is_of(horizons) else None
     challenger, decision = retrain(minutes, end_ms, horizons, before)
     model, track = challenger.model, challenger.track
-    # What was served all along, the intervals of it too, goes on with whichever model serves next.
+    # Coverage by hour is counted on the track, which is what was served, whichever model serves next.
     hours = Calibration(minutes, track, model.horizons_).count_hours(before.hours if before else None, end_ms)
     used = bars.part(*np.searchsorted(bars.open_time, [model.trained_from_ms_, model.trained_to_ms_]).tolist())
     return Training(

@@ -8,7 +8,7 @@ from shared.database.connection import Connection
 
 @dataclass(frozen=True)
 class SymbolStatus:
-    """What is said of one symbol: `reason` is why there is no forecast, None when there is one."""
+    """The status of one symbol: `reason` is why there is no forecast, None when there is one."""
 
     symbol: str
     reason: str | None

@@ -38,7 +38,7 @@ class BoundedCaller:
                 result = function()
             except BaseException as raised:  # noqa: BLE001 - it is raised where the result is awaited
                 error = raised
-            # Whoever asked may have gone, and the loop with it.
+            # The caller may have gone, and its event loop with it.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, result, error)
 

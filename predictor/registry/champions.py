@@ -85,7 +85,7 @@ class Champions:
         self._unusable: dict[str, ModelInfo] = {}
         self._is_away = False
         self._caller = BoundedCaller("registry")
-        self.registry_reason: str | None = "The model registry has not been asked yet."
+        self.registry_reason: str | None = "The model registry is being asked for the first time."
 
     def get(self, symbol: str) -> ServingModel | None:
         """Return what serves now."""

@@ -48,10 +48,10 @@ class AbsentError(RegistryError):
 
 def prepare_mlflow() -> None:
     """Set how MLflow behaves in this process; it reads some of that on import, so this comes before."""
-    # It tells of every repetition, and at the end we tell of the failure.
+    # urllib3 logs every retry, which is needless: a failure that lasts is reported by us.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    # It misses a pip in the image, which is not there on purpose.
+    # MLflow warns that the image has no pip, which was left out on purpose.
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     os.environ.update(_QUIET)
     for name, value in _BOUNDS.items():
@@ -64,7 +64,7 @@ def open_client(address: RegistryAddress) -> "MlflowClient":
     import mlflow  # noqa: PLC0415
     from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
-    # Whatever it is told, some of MLflow asks the address that is set for the process: by default a file right here.
+    # Parts of MLflow ignore the client's address and use the process's, which is a file in this folder by default.
     mlflow.set_tracking_uri(address.tracking_uri)
     mlflow.set_registry_uri(address.registry_uri)
     return MlflowClient(address.tracking_uri, address.registry_uri)

@@ -17,7 +17,7 @@ _PREFIX = "minutebook_"
 
 
 def to_tags(symbol: str, training: "Training", trained_at: datetime) -> dict[str, str]:
-    """Return a training's tags: what `from_tags` reads, the code's version and the gate's word."""
+    """Return a training's tags: what `from_tags` reads, the code's version and the gate's decision."""
     values = {
         "symbol": symbol,
         "trained_at": to_text(trained_at),

@@ -1,4 +1,4 @@
-"""Hears from Postgres of new ticks; whoever relies on it also looks by itself, so that a lost notice costs a second."""
+"""Listens to Postgres for new ticks. Its users also poll, so that a lost notice costs a second."""
 
 import asyncio
 from collections.abc import Callable

@@ -35,7 +35,7 @@ def is_due(last: LastTraining | None, schedule: Schedule, now: datetime, *, has_
     """Whether a training is due: a scheduled time has passed since the last one began, or there is no champion.
 
     One that leaves the symbol without a champion is not followed by the next at once. Nothing is due where the schedule
-    is off: whoever turned it off trains by other means, the first model too.
+    is off: models are then trained by other means, the first one too.
     """
     scheduled = schedule.last_until(now)
     if scheduled is None:
@@ -83,16 +83,16 @@ class Trainer:
         if symbol in self._trained:
             return f"The model of {symbol} is trained and is being taken up."
         if self._champions.registry_reason:
-            return f"No model of {symbol} is there: {self._champions.registry_reason}"
+            return f"{symbol} has no model yet. {self._champions.registry_reason}"
         if self._schedule.is_off:
-            return f"No model of {symbol} is there yet; PREDICTOR_SCHEDULE is off, so that `train` has to be run."
-        return f"No model of {symbol} is there yet; it is trained once the record is filled."
+            return f"{symbol} has no model yet; PREDICTOR_SCHEDULE is off, so that `train` has to be run."
+        return f"{symbol} has no model yet; it is trained once the record is filled."
 
     async def train_due(self) -> None:
         """Train each symbol that is due; raises DatabaseUnavailableError."""
         if self._schedule.is_off:
             return
-        # Whoever takes a new model up was woken when its training ended.
+        # The task that takes new models up was woken when their training ended.
         self._trained.clear()
         for symbol in self._settings.symbols:
             # Without the registry the work would be for nothing.

@@ -66,9 +66,9 @@ async def test_no_forecast_yet_degrades_it(database: Database, scribe: Scribe) -
     await scribe.live(SYMBOL)
     health = await read(database)
     assert (health["status"], health["forecasts"][SYMBOL]["stale"]) == ("degraded", True)
-    await scribe.tell("No model of BTCUSDT is there yet.", registry_reason="The model registry does not answer.")
+    await scribe.tell("BTCUSDT has no model yet.", registry_reason="The model registry does not answer.")
     forecast = (await read(database))["forecasts"][SYMBOL]
-    assert forecast["reason"] == "No model of BTCUSDT is there yet."
+    assert forecast["reason"] == "BTCUSDT has no model yet."
     assert forecast["registry_reason"] == "The model registry does not answer."
 
 

@@ -141,7 +141,7 @@ def test_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPat
 def test_env_file_that_is_no_text_is_a_sentence(tmp_path: Path) -> None:
     """Not a traceback."""
     (tmp_path / ".env").write_bytes(b"COLLECTOR_SOURCE=\xff\xfe\n")
-    with pytest.raises(SettingsError, match=r"\.env is no text in UTF-8"):
+    with pytest.raises(SettingsError, match=r"\.env is not UTF-8 text"):
         CollectorSettings.load()
 
 

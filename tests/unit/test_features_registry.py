@@ -1,4 +1,4 @@
-"""The features by name: which there are, how they are asked for, and what is said of each."""
+"""The features by name: which there are, how they are asked for, and how each is described."""
 
 from dataclasses import fields
 from typing import Any

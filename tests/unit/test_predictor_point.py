@@ -1,4 +1,4 @@
-"""The point: found where returns do lean back, the last price where they don't, and nothing ahead is looked at."""
+"""The point: found where returns do revert, the last price where they don't, and nothing ahead is looked at."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def bouncing(share: float, *, seed: int = 5, every_minute: bool = False) -> Bars
 
 @pytest.fixture(scope="module")
 def minutes() -> Minutes:
-    """Minutes after a multiple of five lean back by a fifth."""
+    """Minutes after a multiple of five revert by a fifth."""
     return Minutes.of(bouncing(0.2))
 
 
@@ -76,7 +76,7 @@ def test_a_walk_keeps_the_last_price(seed: int) -> None:
 
 
 def test_shuffled_returns_show_no_skill() -> None:
-    """The same moves in another order have nothing to lean back to."""
+    """The same moves in another order have nothing to revert to."""
     bars = bouncing(0.2)
     moves = np.diff(np.log(bars.close), prepend=np.log(30_000.0))
     np.random.default_rng(0).shuffle(moves)

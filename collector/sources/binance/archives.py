@@ -129,7 +129,7 @@ class Archives:
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 self._rests_until = time.monotonic() + self._backoff.next()
                 reason = str(error) or type(error).__name__
-                raise ExchangeUnreachableError(f"The archive gives no {path}: {reason}; REST is used.") from error
+                raise ExchangeUnreachableError(f"The archive has no {path}: {reason}; REST is used.") from error
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ async def _take_event(event: dict[str, object], names: frozenset[str], listener:
         listener.refuse(name, refusal)
     told = from_milliseconds(max(0, min(told_ms, _LATEST_MS)))
     for closed in page.klines:
-        # "Closed" is the server's word, and its own clock must agree.
+        # The server says that the candle is closed; the time of its message must be after the minute.
         if told < closed.minute + MINUTE - MILLISECOND:
             reason = "said to be closed before its minute ended"
             listener.refuse(name, Refusal(reason, show_row(event), closed.minute, is_spare=True))
