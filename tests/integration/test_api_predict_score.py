@@ -148,9 +148,7 @@ async def test_a_day_long_horizon_is_counted_whole(database: Database, scribe: S
 
 async def test_levels_of_another_time_are_counted_by_their_name(database: Database, scribe: Scribe) -> None:
     """Wherever a level stands among a forecast's own: those of today, fewer of them, or more."""
-    today = made_up(UNTIL, 1)._replace(
-        levels=(50, 80, 95), covered=(False, False, True), winkler=(1.0, 2.0, 3.0)
-    )
+    today = made_up(UNTIL, 1)._replace(levels=(50, 80, 95), covered=(False, False, True), winkler=(1.0, 2.0, 3.0))
     fewer = made_up(UNTIL - 2 * DAY, 1)._replace(levels=(80, 95), covered=(True, True), winkler=(4.0, 5.0))
     more = made_up(UNTIL - 3 * DAY, 1)._replace(
         levels=(10, 50, 80, 90, 95), covered=(False, True, True, False, True), winkler=(6.0, 7.0, 8.0, 9.0, 10.0)
