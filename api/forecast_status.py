@@ -35,7 +35,7 @@ class ForecastStatus:
 
     @property
     def is_silent(self) -> bool:
-        """Whether what the predictor said of this symbol is too old to hold."""
+        """Whether the predictor's status of this symbol is too old to rely on."""
         return self.silent_seconds is None or self.silent_seconds > SILENT_SECONDS
 
     def is_fresh(self, now: datetime) -> bool:

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 REREAD = 15 * MINUTE
 HOURLY_REREAD = 990 * MINUTE
 # The last row of an answer can be a candle that was open when the exchange's store last saw it, however long ago that
-# is. It is final when a later row follows, when the stream's closing push says no more, or when it stays as it is.
+# is. It is final when a later row follows, when the stream's closing push counts no more, or when it does not change.
 DOUBT_SECONDS = 20.0
 # Where an exchange has never listed an open candle, a last row is final; the short wait is for one that lists it late.
 CLOSED_ONLY_DOUBT_SECONDS = 0.4
@@ -137,7 +137,7 @@ class LiveMinutes:
         return bool(page.klines) and page.klines[-1].minute == end - MINUTE
 
     def _is_final(self, last: Kline, *, has_later: bool) -> bool:
-        """Whether the last row of an answer is a closed minute's, and not older than what the stream said of it."""
+        """Whether the last row of an answer is a closed minute's, and not older than the stream's row of it."""
         streamed = self._streamed
         if streamed is not None and streamed.minute == last.minute:
             return _is_at_least_as_complete(last, streamed)
@@ -160,7 +160,7 @@ class LiveMinutes:
         return max(0.001, (self._closed_until() + MINUTE - self._source.clock.now()).total_seconds())
 
     async def _wait(self, seconds: float) -> None:
-        """Wait so long, or until the stream tells of a close or the service stops."""
+        """Wait so long, or until the stream reports a close or the service stops."""
         if not self._stop.is_set():
             await wait(self._wake, seconds)
             self._wake.clear()

@@ -8,7 +8,7 @@ from shared.runs import Run, Runs
 
 
 class Plan:
-    """Hands out the parts of some holes; `choose_part` says of a hole which part of it comes first, and whence."""
+    """Hands out the parts of some holes; `choose_part` says which part of a hole is next, and its origin."""
 
     def __init__(self, holes: Runs, choose_part: Callable[[Run], Part]) -> None:
         self._holes = list(holes)

@@ -1,4 +1,4 @@
-"""The name of one process of a service, by which its heartbeat and its leadership are told from others'."""
+"""The name of one process of a service, which distinguishes its heartbeat and its leadership from others'."""
 
 import os
 import secrets

@@ -45,7 +45,7 @@ async def select_findings(connection: Connection) -> Findings:
 async def _select_heartbeat(connection: Connection, service: str, source: str) -> Record | None:
     """Read the heartbeat of a service's leader, or where none leads, the newest; and how many of them live.
 
-    With a leader's comes the clock of that source, as it was told last.
+    With a leader's comes the clock of that source, as it was written last.
     """
     return await connection.fetchrow(
         """

@@ -31,7 +31,7 @@ from shared.feature_table import FEATURE_VERSION
 from shared.instant import DAY_MS, from_milliseconds
 from shared.rolling import Floats, Integers
 
-# Single minutes often do not move at all, and the logarithm of that tells nothing: below this horizon there is only
+# Single minutes often do not move at all, and zero has no logarithm: below this horizon there is only
 # the QLIKE fit, and the trees are those of five minutes, which have less noise to learn from.
 SHORTEST_TREE_TARGET = 5
 _ROWS_MIN = 300

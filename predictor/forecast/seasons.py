@@ -12,7 +12,7 @@ from predictor.forecast.inputs import DAY_AHEAD, WEEK_MINUTES, Minutes
 from shared.formulas import garman_klass, parkinson
 from shared.rolling import Floats, Integers
 
-# A minute that has more than this many times its share says nothing of its season.
+# A minute that has more than this many times its share is no evidence of its season.
 _LARGEST_RATIO_QUANTILE = 0.9995
 # Habits change: half the weight of a day is gone after four months.
 _HALF_LIFE_MINUTES = 120 * 1440

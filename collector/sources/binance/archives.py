@@ -103,7 +103,7 @@ class Archives:
         return content
 
     def finish(self, file: ArchiveFile) -> None:
-        """Offer a file no more: its minutes are stored, and what they lack REST may have."""
+        """Offer a file no more: its minutes are stored, and REST may have those that it lacks."""
         self._done.add(file)
 
     def distrust(self, file: ArchiveFile, reason: str) -> None:
@@ -157,7 +157,7 @@ class OfferedFile:
         return read_archive(content, self.file, asked)
 
     def finish(self) -> None:
-        """Offer the file no more: its minutes are stored, and what they lack REST may have."""
+        """Offer the file no more: its minutes are stored, and REST may have those that it lacks."""
         self.archives.finish(self.file)
 
     def distrust(self, reason: str) -> None:

@@ -86,7 +86,7 @@ class Rest:
             failed.append((host.url, fault))
             self.hosts.note_failure(host)
             if not only:
-                # What a probe finds of a host that rests says nothing of the one in use.
+                # A probe is of a host that is not in use, and its result does not count for the one that is.
                 self._gate.note_failure()
         raise ExchangeUnreachableError(
             f"No host of the exchange answers (the last: {failed[-1][1]}); check the network and COLLECTOR_REST_URLS."

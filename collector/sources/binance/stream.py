@@ -1,4 +1,4 @@
-"""Binance's stream: tells of a minute as soon as it closes. It only makes minutes sooner; REST is the truth."""
+"""Binance's stream, which reports a minute as soon as it closes. It only makes minutes sooner; REST is the truth."""
 
 import asyncio
 import json
