@@ -117,15 +117,16 @@ def test_minute_without_its_inputs_has_the_last_price(minutes: Minutes, point: P
 
 
 def test_amounts_that_are_not_known_leave_the_returns() -> None:
-    """Files without a quote volume have no mean price paid."""
+    """Files without any volume have no mean price paid, and none can be estimated."""
     bars = bouncing(0.3)
-    without = Minutes.of(replace(bars, quote_volume=np.full(len(bars), np.nan)))
+    nothing = np.full(len(bars), np.nan)
+    without = Minutes.of(replace(bars, volume=nothing, quote_volume=nothing))
     point = learn_point(without, 0, LAST, HORIZONS)
     assert point.is_used[0, 0]
     assert not point.coefficients[:, :, 4:].any()
 
 
-def test_every_minute_may_lean() -> None:
+def test_every_minute_may_revert() -> None:
     """Both groups are found where both do."""
     point = learn_point(Minutes.of(bouncing(0.2, every_minute=True)), 0, LAST, HORIZONS)
     assert point.is_used[:, 0].all()
