@@ -39,23 +39,35 @@ class Connection:
 
     async def fetch(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> list[Record]:
         """Return all rows."""
-        with self._translate_errors():
+        try:
             return await self._driver.fetch(query, *arguments, timeout=timeout_seconds)
+        except Exception as error:
+            self._raise_ours(error)
+            raise
 
     async def fetchrow(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> Record | None:
         """Return the first row, None where there is none."""
-        with self._translate_errors():
+        try:
             return await self._driver.fetchrow(query, *arguments, timeout=timeout_seconds)
+        except Exception as error:
+            self._raise_ours(error)
+            raise
 
     async def fetchval(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> Any:
         """Return the first value of the first row, None where there is none."""
-        with self._translate_errors():
+        try:
             return await self._driver.fetchval(query, *arguments, timeout=timeout_seconds)
+        except Exception as error:
+            self._raise_ours(error)
+            raise
 
     async def execute(self, query: str, *arguments: object, timeout_seconds: float | None = None) -> str:
         """Run a statement and return its tag, such as `UPDATE 1`."""
-        with self._translate_errors():
+        try:
             return await self._driver.execute(query, *arguments, timeout=timeout_seconds)
+        except Exception as error:
+            self._raise_ours(error)
+            raise
 
     async def copy_csv(self, table: str, columns: Sequence[str], pieces: Sequence[bytes]) -> None:
         """Copy the lines of a CSV into a table; a line may go on in the next piece."""
@@ -114,8 +126,12 @@ class Connection:
         try:
             yield
         except Exception as error:
-            is_cut_off = not self._is_returned and self.is_closed
-            ours = translate(error, is_cut_off=is_cut_off, is_read_only=self._is_read_only)
-            if ours is None:
-                raise
+            self._raise_ours(error)
+            raise
+
+    def _raise_ours(self, error: Exception) -> None:
+        """Raise what a driver's error means to a user; return where it is a programmer's mistake."""
+        is_cut_off = not self._is_returned and self.is_closed
+        ours = translate(error, is_cut_off=is_cut_off, is_read_only=self._is_read_only)
+        if ours is not None:
             raise ours from error

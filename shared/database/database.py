@@ -1,8 +1,9 @@
 """The one way to Postgres: work is handed a connection, within bounds of time and number."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
@@ -55,7 +56,7 @@ class Database:
         With `snapshot` all its statements see the database in one state.
         """
         isolation: Isolation | None = "repeatable_read" if snapshot else None
-        async with self._limit_time(seconds):
+        async with _TimeLimit(self._bounds.work_seconds if seconds is None else seconds):
             try:
                 return await self._run(work, isolation, readonly=snapshot)
             except ConnectionLostError:
@@ -65,7 +66,7 @@ class Database:
 
     async def write(self, work: Work[Result], *, seconds: float | None = None) -> Result:
         """Run work in one transaction, which sees what others commit meanwhile; it is not tried again."""
-        async with self._limit_time(seconds):
+        async with _TimeLimit(self._bounds.work_seconds if seconds is None else seconds):
             return await self._run(work, "read_committed")
 
     def connect(self) -> AbstractAsyncContextManager[Connection]:
@@ -94,13 +95,13 @@ class Database:
             await self._release(driver)
 
     async def _acquire(self) -> _PooledConnection:
-        with _translate_opening_errors():
-            try:
-                return await self._pool.acquire()
-            except asyncpg.InterfaceError:
-                if self._is_terminated:
-                    raise DatabaseUnavailableError("The connections to Postgres have been cut off.") from None
-                raise
+        try:
+            return await self._pool.acquire()
+        except Exception as error:
+            if self._is_terminated and isinstance(error, asyncpg.InterfaceError):
+                raise DatabaseUnavailableError("The connections to Postgres have been cut off.") from None
+            _raise_ours(error)
+            raise
 
     async def _release(self, driver: _PooledConnection) -> None:
         try:
@@ -108,18 +109,6 @@ class Database:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             # The driver has ended it, and the pool opens another one; the work's own result or error is returned.
             return
-
-    @asynccontextmanager
-    async def _limit_time(self, seconds: float | None) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._bounds.work_seconds if seconds is None else seconds) as timeout:
-                yield
-        except TimeoutError as error:
-            if not timeout.expired():
-                raise
-            raise DatabaseUnavailableError(
-                "Postgres does not answer (timed out); check that it runs and that the database URL is right."
-            ) from error
 
 
 @asynccontextmanager
@@ -150,6 +139,26 @@ def connect(url: str, application_name: str, **session: str) -> AbstractAsyncCon
     return _open_connection(_Opener(url, application_name, CONNECT_SECONDS, session), {})
 
 
+class _TimeLimit:
+    """Bounds a piece of work: it raises DatabaseUnavailableError in place of what a time-out has cut short."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as expired:
+            raise DatabaseUnavailableError(
+                "Postgres does not answer (timed out); check that it runs and that the database URL is right."
+            ) from expired
+
+
 class _Opener:
     """Opens connections by one URL, with the session's settings that all have and those of this caller."""
 
@@ -171,8 +180,11 @@ class _Opener:
 
 @asynccontextmanager
 async def _open_connection(opener: _Opener, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
-    with _translate_opening_errors():
+    try:
         driver = await opener.open(**options)
+    except Exception as error:
+        _raise_ours(error)
+        raise
     connection = Connection(driver)
     try:
         yield connection
@@ -192,14 +204,10 @@ async def _close(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
         raise
 
 
-@contextmanager
-def _translate_opening_errors() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        ours = translate_opening(error)
-        if ours is None or error is ours:
-            raise
+def _raise_ours(error: Exception) -> None:
+    """Raise what the failure to open a connection means to a user; return where it is a programmer's mistake."""
+    ours = translate_opening(error)
+    if ours is not None:
         raise ours from error
 
 
