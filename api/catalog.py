@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from api.problems import ProblemError, make_invalid_parameter_problem
 from shared.database.connection import Connection
+from shared.database.database import Database
 from shared.instant import MINUTE, floor_minute
 from shared.symbols import BINANCE, normalise_symbol, source_of
 
@@ -73,9 +74,19 @@ class CatalogKeeper:
 
     async def catalog(self, connection: Connection) -> Catalog:
         """Return the catalog, read again when it is older than a moment, or as long as no symbol has a record."""
+        kept = self._find_kept()
+        if kept is None:
+            kept = self._kept = await select_catalog(connection)
+        return kept
+
+    async def read(self, database: Database) -> Catalog:
+        """Return the same for a caller without a connection, which is taken only where the catalog is read again."""
+        return self._find_kept() or await database.read(self.catalog)
+
+    def _find_kept(self) -> Catalog | None:
         kept = self._kept
         if kept is None or not kept.begins or time.monotonic() - kept.read_at_monotonic > _KEPT_SECONDS:
-            kept = self._kept = await select_catalog(connection)
+            return None
         return kept
 
 

@@ -37,7 +37,7 @@ async def read_stats(request: Request, query: StatsParameters, state: SharedStat
     Prices are closes, but `min` and `max` are of lows and highs. `window` counts back from the newest closed minute.
     Nothing is made up for minutes that are missing.
     """
-    catalog = await state.database.read(state.catalogs.catalog)
+    catalog = await state.catalogs.read(state.database)
     symbol = catalog.resolve(query.symbol)
     closed_until = catalog.closed_until(symbol)
     start, end = query.range(closed_until)
