@@ -76,7 +76,8 @@ class CatalogKeeper:
         """Return the catalog, read again when it is older than a moment, or as long as no symbol has a record."""
         kept = self._find_kept()
         if kept is None:
-            kept = self._kept = await select_catalog(connection)
+            kept = await select_catalog(connection)
+            self._kept = kept
         return kept
 
     async def read(self, database: Database) -> Catalog:
