@@ -82,7 +82,8 @@ class CatalogKeeper:
 
     async def read(self, database: Database) -> Catalog:
         """Return the same for a caller without a connection, which is taken only where the catalog is read again."""
-        return self._find_kept() or await database.read(self.catalog)
+        kept = self._find_kept()
+        return await database.read(self.catalog) if kept is None else kept
 
     def _find_kept(self) -> Catalog | None:
         kept = self._kept
