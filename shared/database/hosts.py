@@ -3,6 +3,7 @@
 The driver itself tries them one after the other within a single time-out.
 """
 
+import re
 import time
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -97,11 +98,13 @@ class DatabaseHosts:
 
 def split_hosts(url: str) -> list[str]:
     """Return URLs of one host each, in the order given; raises ValueError for what is no URL."""
-    parts = urlsplit(url)
-    login, at, hosts = parts.netloc.rpartition("@")
-    query = dict(parse_qsl(parts.query))
+    # By hand: Python's own parser refuses a list with an IPv6 address in it from 3.13 on.
+    scheme, slashes, rest = url.partition("://")
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    login, at, hosts = netloc.rpartition("@")
+    query = _read_parameters(url)
     if hosts:
-        urls = [parts._replace(netloc=login + at + host).geturl() for host in hosts.split(",")]
+        urls = [scheme + slashes + login + at + host + rest[len(netloc) :] for host in hosts.split(",")]
     else:
         names, ports = query.get("host", "").split(","), query.get("port", "").split(",")
         if len(ports) not in {1, len(names)}:
@@ -128,4 +131,8 @@ def _host(url: str) -> str:
 
 
 def _parameter(url: str, name: str) -> str:
-    return dict(parse_qsl(urlsplit(url).query)).get(name, "")
+    return _read_parameters(url).get(name, "")
+
+
+def _read_parameters(url: str) -> dict[str, str]:
+    return dict(parse_qsl(url.partition("#")[0].partition("?")[2]))
